@@ -1,0 +1,1 @@
+//! weir: a reverse-proxy load balancer.
