@@ -1,1 +1,9 @@
 //! weir: a reverse-proxy load balancer.
+//!
+//! Read downwards: a request enters near the top and leaves at the bottom.
+//! A module may use only the modules below it. `tests/house.rs` holds us to that.
+
+// Ground: knows nothing of routes or pools.
+pub mod kind; // how an extension point lists what it offers
+pub mod diagnostic; // an error at a place in the TOML
+pub mod unit; // the small values: Name, Duration
