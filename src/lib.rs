@@ -5,5 +5,6 @@
 
 // Ground: knows nothing of routes or pools.
 pub mod kind; // how an extension point lists what it offers
+pub mod net; // addresses, sockets, the clock, deadlines
 pub mod diagnostic; // an error at a place in the TOML
 pub mod unit; // the small values: Name, Duration

@@ -1,0 +1,88 @@
+//! The one clock of a process: monotonic time since its start, plus an offset that only tests move.
+//!
+//! Workers read it at most three times a request; control tasks sleep on it. Deciders never do: they
+//! are handed a time. Everything here may be called from any thread, without a lock.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+#[expect(clippy::disallowed_types, reason = "this is the clock all others read")]
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+/// Monotonic time since the start of the process.
+pub struct Clock {
+    #[expect(clippy::disallowed_types, reason = "this is the clock all others read")]
+    origin: Instant,
+    /// Nanoseconds added by `advance`.
+    offset: AtomicU64,
+    moved: Notify,
+}
+
+impl Clock {
+    /// A clock that starts at zero now.
+    #[expect(clippy::disallowed_types, reason = "this is the clock all others read")]
+    pub fn new() -> Self {
+        Self { origin: Instant::now(), offset: AtomicU64::new(0), moved: Notify::new() }
+    }
+
+    /// Time since the start: about 25 ns.
+    pub fn now(&self) -> Duration {
+        self.origin.elapsed() + Duration::from_nanos(self.offset.load(Relaxed))
+    }
+
+    /// Moves the clock forward and wakes all who sleep on it. For tests.
+    pub fn advance(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.offset.fetch_add(nanos, Relaxed);
+        self.moved.notify_waiters();
+    }
+
+    /// Sleeps until the clock shows `at`. For control tasks: the request path has `Deadline`s.
+    pub async fn sleep_until(&self, at: Duration) {
+        loop {
+            let mut moved = pin!(self.moved.notified());
+            moved.as_mut().enable();
+            let Some(left) = at.checked_sub(self.now()).filter(|left| !left.is_zero()) else {
+                return;
+            };
+            // Never a timer of more than a day: a longer one once stalled all of tokio's (tokio#8334).
+            let timer = tokio::time::sleep(left.min(DAY));
+            tokio::select! { () = timer => {}, () = moved => {} }
+        }
+    }
+
+    /// Sleeps for a time on this clock.
+    pub async fn sleep(&self, time: Duration) {
+        self.sleep_until(self.now() + time).await;
+    }
+
+    /// The work's result, or `None` when it takes longer than `limit` on this clock.
+    pub async fn within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
+        tokio::select! { output = work => Some(output), () = self.sleep(limit) => None }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeper_wakes_when_the_clock_is_advanced() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock = Clock::new();
+            let slept = clock.sleep(Duration::from_secs(3600));
+            let moved = async {
+                tokio::task::yield_now().await;
+                clock.advance(Duration::from_secs(3601));
+            };
+            tokio::join!(slept, moved);
+            assert!(clock.now() > Duration::from_secs(3600));
+        });
+    }
+}

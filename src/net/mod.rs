@@ -1,0 +1,9 @@
+//! What the layers above need of sockets and time: addresses, listening and dialing, one socket with
+//! its buffers, the clock, deadlines. It knows no protocol.
+
+pub mod address;
+pub mod clock;
+pub mod deadline;
+pub mod scratch;
+pub mod socket;
+pub mod transport;

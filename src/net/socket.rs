@@ -1,0 +1,90 @@
+//! Listening, dialing, and the limit on open descriptors.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
+
+use super::address::Listen;
+
+/// Binds `count` listening sockets on one address, for as many workers. The address is first bound
+/// without `SO_REUSEPORT`, so that a second process never shares a port by accident.
+///
+/// # Errors
+/// What the kernel says: the address is in use, or needs a privilege.
+pub fn listen_shared(address: Listen, count: usize) -> io::Result<Vec<TcpListener>> {
+    let probe = bind_first(address)?;
+    let exact = probe.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+    drop(probe);
+    (0..count)
+        .map(|_| {
+            let socket = bind(exact, true)?;
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        })
+        .collect()
+}
+
+/// Binds one listening socket that shares its address with nobody.
+///
+/// # Errors
+/// As `listen_shared`.
+pub fn listen_alone(address: Listen) -> io::Result<TcpListener> {
+    let socket = bind_first(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Connects to an endpoint; small writes are sent at once.
+///
+/// # Errors
+/// What the kernel says.
+pub async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Raises the limit on open descriptors to what the system allows; answers (before, after).
+///
+/// # Errors
+/// What the kernel says.
+pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok((soft, hard))
+}
+
+/// Binds an address as no other process has it; IPv4 alone where IPv6 is off.
+fn bind_first(address: Listen) -> io::Result<Socket> {
+    match (bind(address.socket(), false), address.fallback()) {
+        (Err(error), Some(fallback)) if lacks_ipv6(&error) => bind(fallback, false),
+        (bound, _) => bound,
+    }
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // Not about sharing: a restart must not wait for the last connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    // Inherited by every connection that is accepted.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(nix::errno::Errno::from_raw),
+        Some(nix::errno::Errno::EAFNOSUPPORT | nix::errno::Errno::EADDRNOTAVAIL)
+    )
+}
+
+const BACKLOG: i32 = 4096;
