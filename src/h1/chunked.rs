@@ -1,0 +1,315 @@
+//! The chunked coding (RFC 9112, 7.1): decoded in place, and written.
+//!
+//! Every chunk is understood and written anew; sizes with signs, spaces or too many digits, lines without
+//! CRLF, and floods of extensions or trailers are refused (threats.md, rows 10 to 12).
+
+use super::Fault;
+
+/// Decodes one chunked body, whatever the pieces it comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunks {
+    state: State,
+    /// Bytes of the chunk that are to come.
+    left: u64,
+    digits: u8,
+    /// Bytes of extensions in this chunk, and of all of them.
+    extension: u16,
+    extensions: u16,
+    /// Bytes of the trailer section, and fields in it.
+    trailer: u16,
+    trailers: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Size,
+    Extension,
+    SizeLf,
+    Data,
+    DataCr,
+    DataLf,
+    /// At the start of a line of the trailer section.
+    TrailerStart,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    EndLf,
+    End,
+    /// It was malformed: what was decoded has moved, so nothing may be decoded again.
+    Broken,
+}
+
+/// What a call has decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The payload stands at the front of the bytes, this long.
+    pub data: usize,
+    /// How many bytes were understood, framing included.
+    pub used: usize,
+    /// Whether the body has ended.
+    pub ended: bool,
+}
+
+impl Chunks {
+    /// Before the first chunk.
+    pub const fn new() -> Self {
+        Self {
+            state: State::Size,
+            left: 0,
+            digits: 0,
+            extension: 0,
+            extensions: 0,
+            trailer: 0,
+            trailers: 0,
+        }
+    }
+
+    /// Decodes what is there; the payload of all chunks is moved together at the front of `bytes`.
+    /// Trailer fields are checked and left out: none of them may change framing or routing.
+    ///
+    /// # Errors
+    /// `Malformed`, from then on for ever; nothing of the connection can be used any further.
+    pub fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, Fault> {
+        let (mut at, mut data) = (0, 0);
+        while at < bytes.len() && self.state != State::End {
+            if self.state == State::Data {
+                let run = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                if at != data {
+                    bytes.copy_within(at..at + run, data);
+                }
+                (at, data) = (at + run, data + run);
+                self.left -= run as u64;
+                if self.left == 0 {
+                    self.state = State::DataCr;
+                }
+                continue;
+            }
+            if let Err(fault) = self.step(bytes[at]) {
+                self.state = State::Broken;
+                return Err(fault);
+            }
+            at += 1;
+        }
+        Ok(Decoded { data, used: at, ended: self.state == State::End })
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), Fault> {
+        self.state = match (self.state, byte) {
+            (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.digits < 16 => {
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                self.left = self.left << 4 | u64::from(digit);
+                self.digits += 1;
+                State::Size
+            }
+            (State::Size, b'\r') if self.digits > 0 => State::SizeLf,
+            (State::Size, b';') if self.digits > 0 => State::Extension,
+            (State::Extension, b'\r') => State::SizeLf,
+            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extension += 1;
+                self.extensions += 1;
+                if self.extension > MAX_EXTENSION || self.extensions > MAX_EXTENSIONS {
+                    return Err(Fault::Malformed);
+                }
+                State::Extension
+            }
+            (State::SizeLf, b'\n') if self.left == 0 => State::TrailerStart,
+            (State::SizeLf, b'\n') => State::Data,
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataLf, b'\n') => {
+                (self.digits, self.extension) = (0, 0);
+                State::Size
+            }
+            (State::TrailerStart, b'\r') => State::EndLf,
+            (State::EndLf, b'\n') => State::End,
+            (State::TrailerStart, byte) if is_token(byte) => {
+                self.trailers += 1;
+                self.count_trailer()?;
+                State::TrailerName
+            }
+            (State::TrailerName, b':') => {
+                self.count_trailer()?;
+                State::TrailerValue
+            }
+            (State::TrailerName, byte) if is_token(byte) => {
+                self.count_trailer()?;
+                State::TrailerName
+            }
+            (State::TrailerValue, b'\r') => State::TrailerLf,
+            (State::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.count_trailer()?;
+                State::TrailerValue
+            }
+            (State::TrailerLf, b'\n') => State::TrailerStart,
+            _ => return Err(Fault::Malformed),
+        };
+        Ok(())
+    }
+
+    fn count_trailer(&mut self) -> Result<(), Fault> {
+        self.trailer += 1;
+        if self.trailer > MAX_TRAILER || self.trailers > MAX_TRAILERS {
+            return Err(Fault::Malformed);
+        }
+        Ok(())
+    }
+}
+
+/// Writes the line before a chunk of this many bytes.
+pub fn open(length: usize, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let significant = (usize::BITS - length.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..significant).rev() {
+        out.push(DIGITS[length >> (digit * 4) & 15]);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What follows the data of a chunk.
+pub const CLOSE: &[u8] = b"\r\n";
+/// What ends a body.
+pub const LAST: &[u8] = b"0\r\n\r\n";
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+// threats.md, D14.
+const MAX_EXTENSION: u16 = 256;
+const MAX_EXTENSIONS: u16 = 16 * 1024;
+const MAX_TRAILER: u16 = 8 * 1024;
+const MAX_TRAILERS: u8 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decodes a body that comes in pieces of `step` bytes; answers the payload and what is left over.
+    fn decode(wire: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+        let mut chunks = Chunks::new();
+        let (mut payload, mut rest) = (Vec::new(), wire.to_vec());
+        loop {
+            let mut piece = rest[..step.min(rest.len())].to_vec();
+            let decoded = chunks.decode(&mut piece)?;
+            payload.extend_from_slice(&piece[..decoded.data]);
+            rest.drain(..decoded.used);
+            if decoded.ended || rest.is_empty() {
+                return Ok((payload, rest));
+            }
+        }
+    }
+
+    #[test]
+    fn decodes_alike_however_it_is_cut() {
+        let wire = b"4\r\nweir\r\n00A;x=\"y\"\r\n0123456789\r\n0\r\nx-sum: 1\r\n\r\nGET /";
+        for step in 1..=wire.len() {
+            let (payload, rest) = decode(wire, step).unwrap();
+            assert_eq!(payload, b"weir0123456789", "{step}");
+            assert_eq!(rest, b"GET /", "{step}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_another_parser_could_read_otherwise() {
+        for wire in [
+            "+4\r\nweir\r\n0\r\n\r\n",
+            "-4\r\n",
+            "0x4\r\nweir\r\n0\r\n\r\n",
+            " 4\r\nweir\r\n",
+            "4 \r\nweir\r\n",
+            "\r\n",
+            ";x\r\n",
+            "4\nweir\r\n",
+            "4\rweir\r\n",
+            "4\r\nweirX\r\n",
+            "4\r\nweir\n0\r\n\r\n",
+            "00000000000000004\r\nweir\r\n",
+            "0\r\n\n",
+            "0\r\nx\r\n\r\n",
+            "0\r\n x: 1\r\n\r\n",
+            "0\r\nx : 1\r\n\r\n",
+            "0\r\nx: \u{1}\r\n\r\n",
+            "4;\u{0}\r\nweir\r\n",
+            "4;\n\r\nweir\r\n",
+        ] {
+            assert_eq!(decode(wire.as_bytes(), usize::MAX), Err(Fault::Malformed), "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_malformed_once_stays_so() {
+        // The payload is the end of a body, and moves to the front.
+        let mut wire = b"5\r\n0\r\n\r\n\r\nno chunk".to_vec();
+        let mut chunks = Chunks::new();
+        for _ in 0..2 {
+            assert_eq!(chunks.decode(&mut wire), Err(Fault::Malformed));
+            assert!(wire.starts_with(b"0\r\n\r\n"));
+        }
+    }
+
+    #[test]
+    fn floods_of_extensions_and_trailers_end() {
+        let long = format!("1;{}\r\n", "x".repeat(300));
+        assert_eq!(decode(long.as_bytes(), usize::MAX), Err(Fault::Malformed));
+        let many = format!("1;{}\r\nx\r\n", "x".repeat(200)).repeat(100);
+        assert_eq!(decode(many.as_bytes(), usize::MAX), Err(Fault::Malformed));
+        let trailers = format!("0\r\n{}\r\n", "x: y\r\n".repeat(33));
+        assert_eq!(decode(trailers.as_bytes(), usize::MAX), Err(Fault::Malformed));
+        let trailer = format!("0\r\nx: {}\r\n\r\n", "y".repeat(9000));
+        assert_eq!(decode(trailer.as_bytes(), usize::MAX), Err(Fault::Malformed));
+    }
+
+    /// Bodies made of random chunks, some of them damaged, against the plainest decoder there is.
+    #[test]
+    fn agrees_with_a_plain_decoder_wherever_it_is_cut() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut sound = 0;
+        for _ in 0..20_000 {
+            let (mut wire, mut expected) = (Vec::new(), Vec::new());
+            for _ in 0..random.usize(0..4) {
+                let data: Vec<u8> = (0..random.usize(1..40)).map(|_| random.u8(..)).collect();
+                let zeros = "0".repeat(random.usize(0..3));
+                let extension = random.choice(["", ";", ";a=b", ";a=\"b c\""]).unwrap();
+                wire.extend(format!("{zeros}{:X}{extension}\r\n", data.len()).bytes());
+                wire.extend([&data[..], b"\r\n"].concat());
+                expected.extend(data);
+            }
+            let trailer = random.choice(["", "X: y\r\n", "X:\r\nY: \t z\r\n"]).unwrap();
+            wire.extend(format!("0\r\n{trailer}\r\nGET /").bytes());
+            let damaged = random.bool();
+            if damaged {
+                let at = random.usize(0..wire.len() - 5);
+                wire[at] = *random.choice(b"\r\n\t ;:0aFg+-\0").unwrap();
+            }
+            let whole = decode(&wire, usize::MAX);
+            if !damaged {
+                assert_eq!(whole, Ok((expected, b"GET /".to_vec())), "{}", wire.escape_ascii());
+            }
+            sound += usize::from(whole.is_ok());
+            let mut chunks = Chunks::new();
+            let (mut payload, mut at, mut ended) = (Vec::new(), 0, Ok(false));
+            while at < wire.len() && ended == Ok(false) {
+                let end = (at + random.usize(1..9)).min(wire.len());
+                let mut piece = wire[at..end].to_vec();
+                ended = chunks.decode(&mut piece).map(|decoded| {
+                    payload.extend_from_slice(&piece[..decoded.data]);
+                    at += decoded.used;
+                    decoded.ended
+                });
+            }
+            match whole {
+                Ok(whole) => assert_eq!((payload, wire[at..].to_vec()), whole),
+                Err(fault) => assert_eq!(ended, Err(fault), "{}", wire.escape_ascii()),
+            }
+        }
+        assert!(sound > 10_000, "{sound}");
+    }
+
+    #[test]
+    fn sizes_are_written_in_hex() {
+        for length in [1, 9, 15, 16, 255, 256, 65_536, 0x00ab_cdef] {
+            let mut out = Vec::new();
+            open(length, &mut out);
+            assert_eq!(out, format!("{length:x}\r\n").into_bytes());
+        }
+    }
+}
