@@ -5,6 +5,7 @@
 
 // Ground: knows nothing of routes or pools.
 pub mod kind; // how an extension point lists what it offers
+pub mod telemetry; // metrics, log, access log
 pub mod h1; // HTTP/1.1 on the wire: bytes to heads and back; no socket, no clock
 pub mod message; // HTTP messages of any version: head, body, exchange, reply
 pub mod net; // addresses, sockets, the clock, deadlines
