@@ -3,6 +3,10 @@
 //! Read downwards: a request enters near the top and leaves at the bottom.
 //! A module may use only the modules below it. `tests/house.rs` holds us to that.
 
+// Upstream: where requests go.
+pub mod balance; // which of them
+pub mod endpoint; // one of them
+
 // Ground: knows nothing of routes or pools.
 pub mod kind; // how an extension point lists what it offers
 pub mod telemetry; // metrics, log, access log
