@@ -4,6 +4,8 @@
 //! A module may use only the modules below it. `tests/house.rs` holds us to that.
 
 // Upstream: where requests go.
+pub mod pool; // the endpoints of one service, and connections to them
+pub mod health; // whether they are well
 pub mod balance; // which of them
 pub mod endpoint; // one of them
 

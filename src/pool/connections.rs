@@ -1,0 +1,188 @@
+//! A worker's connections to endpoints: those that wait, last in first out, and how new ones come.
+//!
+//! Nothing here is shared between workers. What the stacks hold is swept with the deadlines.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use super::http1::{Broken, Connection};
+use crate::endpoint::Lease;
+use crate::net::deadline::Deadline;
+use crate::net::scratch::Scratch;
+use crate::net::socket;
+use crate::net::transport::Transport;
+use crate::telemetry::http::PoolMetrics;
+
+/// The connections of one worker.
+pub struct Connections {
+    worker: usize,
+    scratch: Rc<Scratch>,
+    /// By the endpoint's id.
+    stacks: RefCell<HashMap<u64, Rc<Stack>, FixedState>>,
+}
+
+/// Whether an idle connection will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// No: dial.
+    Never,
+    /// Yes. The event loop has asked all sockets since the request came, so what an endpoint had sent
+    /// unasked, or that it had closed, is known.
+    Heard,
+    /// Yes, but the request waited behind another one and the event loop may not have asked since: ask.
+    Asked,
+}
+
+/// The connections of one worker to one endpoint.
+pub struct Stack {
+    worker: usize,
+    metrics: Arc<PoolMetrics>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the box is the body of the next answer: it is not moved out"
+    )]
+    idle: RefCell<Vec<Box<Connection>>>,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(worker: usize, scratch: Rc<Scratch>) -> Self {
+        Self { worker, scratch, stacks: RefCell::default() }
+    }
+
+    /// A connection to the endpoint of the lease, which goes along: an idle one, if that will do and
+    /// there is one.
+    ///
+    /// # Errors
+    /// The endpoint cannot be connected to.
+    pub async fn connect(
+        &self,
+        lease: Lease,
+        metrics: &Arc<PoolMetrics>,
+        reuse: Reuse,
+        deadline: &Deadline,
+    ) -> Result<Box<Connection>, Broken> {
+        let stack = self.stack(lease.endpoint.id, metrics);
+        if reuse != Reuse::Never
+            && let Some(mut connection) = stack.take(reuse == Reuse::Asked)
+        {
+            connection.hold(lease);
+            return Ok(connection);
+        }
+        deadline.arm(CONNECT);
+        let mut dial = pin!(socket::dial(lease.endpoint.address));
+        let stream = poll_fn(|cx| match dial.as_mut().poll(cx) {
+            Poll::Ready(Ok(stream)) => Poll::Ready(Ok(stream)),
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(endpoint = %lease.endpoint.name, %error, "connect failed");
+                Poll::Ready(Err(Broken::Connect { timed_out: false }))
+            }
+            Poll::Pending if deadline.passed() => {
+                Poll::Ready(Err(Broken::Connect { timed_out: true }))
+            }
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
+        stack.shard().active.add(1);
+        let transport = Transport::new(stream, Rc::clone(&self.scratch));
+        let mut connection = Box::new(Connection::new(transport, Rc::clone(&self.scratch), stack));
+        connection.hold(lease);
+        Ok(connection)
+    }
+
+    /// Closes what has been idle for too long or was closed by its endpoint, and forgets endpoints to
+    /// which there is nothing.
+    pub fn sweep(&self, now: Duration) {
+        self.stacks.borrow_mut().retain(|_, stack| {
+            stack.sweep(now);
+            Rc::strong_count(stack) > 1 || !stack.idle.borrow().is_empty()
+        });
+    }
+
+    /// Closes all that are idle.
+    pub fn clear(&self) {
+        for stack in self.stacks.borrow().values() {
+            // Taken out first: a connection that is dropped calls back.
+            drop(std::mem::take(&mut *stack.idle.borrow_mut()));
+        }
+    }
+
+    fn stack(&self, endpoint: u64, metrics: &Arc<PoolMetrics>) -> Rc<Stack> {
+        let mut stacks = self.stacks.borrow_mut();
+        let stack = stacks.entry(endpoint).or_insert_with(|| {
+            Rc::new(Stack {
+                worker: self.worker,
+                metrics: Arc::clone(metrics),
+                idle: RefCell::default(),
+            })
+        });
+        Rc::clone(stack)
+    }
+}
+
+impl Stack {
+    /// The connection that was used last and is still open.
+    fn take(&self, ask: bool) -> Option<Box<Connection>> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_fresh(ask) {
+                connection.is_idle = false;
+                self.shard().idle.sub(1);
+                self.shard().active.add(1);
+                return Some(connection);
+            }
+        }
+    }
+
+    /// An exchange is over and the connection can carry another.
+    pub fn put(&self, mut connection: Box<Connection>) {
+        connection.is_idle = true;
+        connection.idle_since = Duration::MAX;
+        self.shard().active.sub(1);
+        self.shard().idle.add(1);
+        // Counted as idle even when it is one too many: it is dropped as an idle one.
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MOST {
+            idle.push(connection);
+        } else {
+            drop(idle);
+            drop(connection);
+        }
+    }
+
+    /// A connection was closed.
+    pub fn closed(&self, idle: bool) {
+        let shard = self.shard();
+        if idle { &shard.idle } else { &shard.active }.sub(1);
+    }
+
+    fn sweep(&self, now: Duration) {
+        // Taken out first: a connection that is dropped calls back.
+        let mut all = std::mem::take(&mut *self.idle.borrow_mut());
+        all.retain_mut(|connection| {
+            // Marked by the first sweep that sees it, so that an exchange need not read the clock.
+            connection.idle_since = connection.idle_since.min(now);
+            connection.is_fresh(false) && now - connection.idle_since < IDLE
+        });
+        *self.idle.borrow_mut() = all;
+    }
+
+    fn shard(&self) -> &crate::telemetry::http::PoolShard {
+        self.metrics.of(self.worker)
+    }
+}
+
+/// Idle connections of one worker to one endpoint.
+const MOST: usize = 1024;
+/// How long connecting may take (algorithms.md, section 7).
+const CONNECT: Duration = Duration::from_secs(2);
+/// Below the 60 s after which most servers close, so that weir closes first.
+const IDLE: Duration = Duration::from_secs(55);

@@ -1,0 +1,285 @@
+//! One exchange on an HTTP/1 connection to an endpoint, in both directions; then idle again, or closed.
+//!
+//! The connection owns the lease, sends the request's body while it reads the answer, and becomes the
+//! answer's `Body`, with what is left to send: the box exists already. It runs within its client's task.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::coop::has_budget_remaining;
+
+use super::connections::Stack;
+use super::sending::{Sending, Sent};
+use super::stream::poll_payload;
+use crate::endpoint::{Lease, Outcome};
+use crate::h1::framing::Framing;
+use crate::h1::payload::Payload;
+use crate::h1::{Limits, Partial, response, write};
+use crate::message::body::{self, Body, Piece, Pull, Upload};
+use crate::message::head::{Head, Method};
+use crate::message::reply::Reply;
+use crate::net::deadline::Deadline;
+use crate::net::scratch::{Buffer, Scratch};
+use crate::net::transport::Transport;
+
+/// A connection to an endpoint.
+pub struct Connection {
+    transport: Transport,
+    scratch: Rc<Scratch>,
+    home: Rc<Stack>,
+    lease: Option<Lease>,
+    /// What is left of the request, while its answer comes already.
+    upload: Option<(Sending, Upload)>,
+    /// The answer's body.
+    payload: Payload,
+    length: Option<u64>,
+    persistent: bool,
+    /// It has carried an exchange before.
+    pub reused: bool,
+    /// Since when it has been idle.
+    pub idle_since: Duration,
+    /// It waits in its stack.
+    pub is_idle: bool,
+}
+
+/// The head of an answer being read.
+#[derive(Default)]
+struct Reading {
+    head: Partial,
+    /// Answers that came before the answer.
+    interim: u32,
+}
+
+/// Why an attempt came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The endpoint could not be connected to; or not in time.
+    Connect { timed_out: bool },
+    /// The kernel took no byte of the request.
+    Refused,
+    /// Closed before any byte of an answer.
+    Reset,
+    /// Closed within the head of the answer.
+    Aborted,
+    /// No answer in time.
+    Timeout,
+    /// The answer is not HTTP, or ambiguous.
+    Protocol,
+    /// The client's own body did not come to its end.
+    Upload(body::Broken),
+}
+
+impl Broken {
+    /// Its class.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Connect { .. } => Outcome::ConnectFailure,
+            Self::Refused => Outcome::Refused,
+            Self::Reset => Outcome::Reset,
+            Self::Aborted => Outcome::Aborted,
+            Self::Timeout => Outcome::Timeout,
+            Self::Protocol => Outcome::Protocol,
+            Self::Upload(_) => Outcome::ClientGone,
+        }
+    }
+}
+
+impl Connection {
+    /// A connection just dialled.
+    pub fn new(transport: Transport, scratch: Rc<Scratch>, home: Rc<Stack>) -> Self {
+        Self {
+            transport,
+            scratch,
+            home,
+            lease: None,
+            upload: None,
+            payload: Payload::Length(0),
+            length: None,
+            persistent: false,
+            reused: false,
+            idle_since: Duration::ZERO,
+            is_idle: false,
+        }
+    }
+
+    /// Counts as an attempt of this endpoint until the exchange is over.
+    pub fn hold(&mut self, lease: Lease) {
+        self.lease = Some(lease);
+    }
+
+    /// Whether it may carry another exchange: an idle connection that has something to say was closed, or
+    /// says what nobody asked for and must not be taken for the next answer.
+    /// The event loop has heard of what had come when it last asked; `ask` the kernel for what came since.
+    pub fn is_fresh(&self, ask: bool) -> bool {
+        // A task that has used up its turn is told nothing by the event loop.
+        if ask || !has_budget_remaining() {
+            self.transport.is_silent_now()
+        } else {
+            self.transport.is_silent()
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer, which is read into `into`. The upload is
+    /// taken only when there is an answer; else it can be sent again, if it is whole.
+    ///
+    /// # Errors
+    /// Why there is no answer; the connection is closed.
+    pub async fn send(
+        mut self: Box<Self>,
+        head: &Head,
+        upload: &mut Upload,
+        deadline: &Deadline,
+        mut into: Head,
+    ) -> Result<Reply, Broken> {
+        let framing = upload.length().map_or(Framing::Chunked, Framing::of_length);
+        let endpoint = self.lease.as_ref().map_or("", |lease| &lease.endpoint.name);
+        write::request(head, framing, endpoint, self.transport.outbox());
+        let mut sending = Sending::new(framing, &self.transport);
+        let mut reading = Reading::default();
+        deadline.arm(RESPONSE);
+        let sent = poll_fn(|cx| {
+            let (sent, moved) = sending.poll(&mut self.transport, &self.scratch, upload, cx);
+            if moved {
+                deadline.arm(RESPONSE);
+            }
+            if let Sent::Broken(body::Broken::Malformed) = sent {
+                return Poll::Ready(Err(Broken::Upload(body::Broken::Malformed)));
+            }
+            match (self.poll_head(cx, head.method, &mut reading, &mut into), sent) {
+                (Poll::Ready(Err(Broken::Reset)), _) if sending.is_unsent(&self.transport) => {
+                    Poll::Ready(Err(Broken::Refused))
+                }
+                // Whatever became of the request's body, an answer is an answer.
+                (Poll::Ready(answer), _) => Poll::Ready(answer.map(|()| sent)),
+                (Poll::Pending, Sent::Broken(broken)) => Poll::Ready(Err(Broken::Upload(broken))),
+                (Poll::Pending, _) if !deadline.passed() => Poll::Pending,
+                (Poll::Pending, Sent::Waiting) => {
+                    Poll::Ready(Err(Broken::Upload(body::Broken::Silent)))
+                }
+                (Poll::Pending, Sent::Blocked) if self.transport.flush_now() => {
+                    deadline.arm(RESPONSE);
+                    Poll::Pending
+                }
+                (Poll::Pending, _) => Poll::Ready(Err(Broken::Timeout)),
+            }
+        })
+        .await?;
+        match sent {
+            Sent::All => {}
+            Sent::Blocked | Sent::Waiting => self.upload = Some((sending, upload.take())),
+            // The answer may go on, but nothing comes after it.
+            Sent::Refused | Sent::Broken(_) => self.persistent = false,
+        }
+        Ok(Reply { head: into, body: Body::Stream(self) })
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        asked: Method,
+        reading: &mut Reading,
+        into: &mut Head,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            let received = self.transport.received();
+            if reading.head.may_be_whole(received, &Limits::ENDPOINT) {
+                match response::read(received, asked, &Limits::ENDPOINT, into) {
+                    Err(_) => return Poll::Ready(Err(Broken::Protocol)),
+                    // 101 answers an upgrade, and weir passes on no request for one.
+                    Ok(Some(_)) if into.status == 101 => {
+                        return Poll::Ready(Err(Broken::Protocol));
+                    }
+                    Ok(Some(message)) if into.status < 200 => {
+                        reading.interim += 1;
+                        reading.head = Partial::default();
+                        if reading.interim > MAX_INTERIM {
+                            return Poll::Ready(Err(Broken::Protocol));
+                        }
+                        self.transport.consume(message.length);
+                        continue;
+                    }
+                    Ok(Some(message)) => {
+                        self.transport.consume(message.length);
+                        self.payload = Payload::new(message.framing);
+                        self.length = message.framing.length();
+                        self.persistent = message.persistent;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Ok(None) => {}
+                }
+            }
+            match self.transport.poll_receive(cx, FIRST) {
+                Poll::Ready(Ok(n)) if n > 0 => {}
+                Poll::Ready(_) => {
+                    let begun = reading.interim > 0 || !self.transport.received().is_empty();
+                    return Poll::Ready(Err(if begun { Broken::Aborted } else { Broken::Reset }));
+                }
+                Poll::Pending => {
+                    self.transport.park();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl Pull for Connection {
+    fn poll_pull(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut Buffer,
+    ) -> Poll<Result<Piece, body::Broken>> {
+        poll_payload(&mut self.transport, &mut self.payload, cx, into)
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<bool, body::Broken> {
+        let Some((sending, upload)) = &mut self.upload else { return Ok(false) };
+        let (sent, moved) = sending.poll(&mut self.transport, &self.scratch, upload, cx);
+        match sent {
+            Sent::Blocked | Sent::Waiting => return Ok(moved),
+            Sent::All => {}
+            // The answer may go on, but nothing comes after it.
+            Sent::Refused | Sent::Broken(_) => self.persistent = false,
+        }
+        self.upload = None;
+        if let Sent::Broken(broken) = sent { Err(broken) } else { Ok(moved) }
+    }
+
+    fn park(&mut self) {
+        self.transport.park();
+    }
+
+    fn done(mut self: Box<Self>) {
+        self.lease = None;
+        let clean = self.persistent
+            && self.upload.is_none()
+            && self.payload.has_ended()
+            && self.transport.received().is_empty()
+            && self.transport.is_flushed();
+        if clean {
+            self.reused = true;
+            self.transport.park();
+            let home = Rc::clone(&self.home);
+            home.put(self);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.home.closed(self.is_idle);
+    }
+}
+
+/// Waiting for an answer's head, or for the client's next bytes (algorithms.md, section 7).
+const RESPONSE: Duration = Duration::from_secs(30);
+/// The first read of an answer: its head, and 64 KiB with it.
+const FIRST: usize = 68 * 1024;
+/// More answers than this before the answer are an attack.
+const MAX_INTERIM: u32 = 32;
