@@ -3,6 +3,12 @@
 //! Read downwards: a request enters near the top and leaves at the bottom.
 //! A module may use only the modules below it. `tests/house.rs` holds us to that.
 
+// Request: the path of every byte, in order.
+pub mod listener; // accept; one HTTP/1 connection
+pub mod proxy; // the life of a request
+mod snapshot; // everything compiled that a request reads
+pub mod route; // which route; where it leads
+
 // Upstream: where requests go.
 pub mod pool; // the endpoints of one service, and connections to them
 pub mod health; // whether they are well

@@ -1,0 +1,203 @@
+//! An answer to a client: how it is framed, that it is written, and what becomes of the connection.
+//!
+//! An answer that was broken off never looks whole: the connection is closed without the last chunk, by a
+//! reset where the end of the connection would be taken for the end of the body.
+
+use std::future::poll_fn;
+use std::mem;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::http1::{Asked, Connection};
+use super::writing::Writing;
+use crate::h1::framing::Framing;
+use crate::h1::payload::Payload;
+use crate::h1::write::{self, Answer};
+use crate::message::body::Body;
+use crate::message::head::Version;
+use crate::message::reply::Reply;
+use crate::net::deadline::Deadline;
+use crate::proxy::Local;
+use crate::proxy::error::Error;
+use crate::proxy::finish::Tracked;
+
+/// What becomes of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Another request may come.
+    KeepAlive,
+    /// It is closed.
+    Close,
+}
+
+/// Sends the answer of a request, if it has one, and then drops what tracked it.
+pub async fn send(
+    connection: &Rc<Connection>,
+    local: &Rc<Local>,
+    mut tracked: Tracked,
+    asked: Asked,
+    persistent: bool,
+    deadline: &Deadline,
+) -> Ended {
+    let persistent =
+        persistent && tracked.is_current() && can_be_drained(connection, tracked.failed.is_some());
+    let Some(reply) = &mut tracked.reply else { return Ended::Close };
+    let mut body = mem::take(&mut reply.body);
+    let (how, framing) = form(reply, &body, asked, persistent);
+    write::answer(&reply.head, how, connection.transport.borrow_mut().outbox());
+    if framing == Framing::UntilClose {
+        // The end of the connection will end the body; whatever else ends it must not look like that.
+        connection.transport.borrow().reset_on_close();
+    }
+    let mut writing = Writing::new(connection, local, deadline, framing, how.bodiless);
+    let written = poll_fn(|cx| {
+        let written = writing.poll(&mut body, cx);
+        tracked.sent = writing.sent;
+        written
+    })
+    .await;
+    if let Err(error) = written {
+        if error == Error::WriteTimeout {
+            connection.transport.borrow().reset_on_close();
+        }
+        tracked.fail(error);
+        return Ended::Close;
+    }
+    if framing == Framing::UntilClose {
+        connection.transport.borrow().end_on_close();
+    }
+    tracked.ended = true;
+    body.done();
+    drop(tracked);
+    let whole = connection.payload.get().has_ended();
+    if how.connection == write::Connection::Close || framing == Framing::UntilClose {
+        let unread = {
+            let mut transport = connection.transport.borrow_mut();
+            !transport.received().is_empty() || !transport.is_silent_now()
+        };
+        if unread || !whole {
+            linger(connection, deadline).await;
+        }
+        return Ended::Close;
+    }
+    if whole || drain(connection, deadline).await {
+        return Ended::KeepAlive;
+    }
+    linger(connection, deadline).await;
+    Ended::Close
+}
+
+/// Sends one of weir's own answers and closes.
+pub async fn refuse(connection: &Rc<Connection>, reply: &Reply, deadline: &Deadline) {
+    let asked = Asked { head: false, version: Version::Http11 };
+    let (how, _) = form(reply, &reply.body, asked, false);
+    {
+        let mut transport = connection.transport.borrow_mut();
+        write::answer(&reply.head, how, transport.outbox());
+        if let Body::Memory(text) = reply.body {
+            transport.outbox().extend_from_slice(text);
+        }
+    }
+    deadline.arm(LINGER);
+    let flushed = poll_fn(|cx| match connection.transport.borrow_mut().poll_flush(cx) {
+        Poll::Pending if deadline.passed() => Poll::Ready(false),
+        flushed => flushed.map(|result| result.is_ok()),
+    })
+    .await;
+    if flushed {
+        linger(connection, deadline).await;
+    }
+}
+
+/// How an answer is framed towards this client (RFC 9112, 6.3 and 9.3).
+fn form(reply: &Reply, body: &Body, asked: Asked, persistent: bool) -> (Answer, Framing) {
+    let status = reply.head.status;
+    let bodiless = asked.head || status == 204 || status == 304;
+    let framing = match body.length() {
+        Some(length) => Framing::of_length(length),
+        None if asked.version == Version::Http11 => Framing::Chunked,
+        None => Framing::UntilClose,
+    };
+    let connection = if !persistent || framing == Framing::UntilClose && !bodiless {
+        write::Connection::Close
+    } else if asked.version == Version::Http10 {
+        write::Connection::KeepAlive
+    } else {
+        write::Connection::Silent
+    };
+    (Answer { framing, bodiless, connection }, framing)
+}
+
+/// Whether what is left of the request's body is little enough to be read past.
+fn can_be_drained(connection: &Connection, failed: bool) -> bool {
+    // Told to send no body, it may send one or the next request: nobody could tell which.
+    if connection.expects.get() {
+        return false;
+    }
+    match connection.payload.get() {
+        Payload::Length(left) => left <= DRAIN as u64,
+        Payload::Chunked(_) => !failed,
+        Payload::UntilClose => false,
+    }
+}
+
+/// Reads past what is left of the request's body. Whether another request may follow.
+async fn drain(connection: &Connection, deadline: &Deadline) -> bool {
+    deadline.arm(LINGER);
+    let mut drained = 0;
+    poll_fn(|cx| {
+        let mut transport = connection.transport.borrow_mut();
+        let mut payload = connection.payload.get();
+        loop {
+            let received = transport.received();
+            let Ok(decoded) = payload.decode(received) else { return Poll::Ready(false) };
+            connection.payload.set(payload);
+            drained += decoded.used;
+            transport.consume(decoded.used);
+            if payload.has_ended() {
+                return Poll::Ready(true);
+            }
+            match transport.poll_receive(cx, DRAIN) {
+                Poll::Ready(Ok(n)) if n > 0 && drained <= DRAIN => {}
+                Poll::Ready(_) => return Poll::Ready(false),
+                Poll::Pending if deadline.passed() => return Poll::Ready(false),
+                Poll::Pending => {
+                    transport.park();
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Closes in a way that lets the client read its answer: a close with unread bytes would be a reset, which
+/// may overtake it (RFC 9112, 9.6).
+async fn linger(connection: &Connection, deadline: &Deadline) {
+    deadline.arm(LINGER);
+    poll_fn(|cx| {
+        let mut transport = connection.transport.borrow_mut();
+        if transport.poll_shutdown(cx).is_pending() {
+            return Poll::Pending;
+        }
+        loop {
+            let received = transport.received().len();
+            transport.consume(received);
+            match transport.poll_receive(cx, DRAIN) {
+                Poll::Ready(Ok(n)) if n > 0 && !deadline.passed() => {}
+                Poll::Pending if !deadline.passed() => {
+                    transport.park();
+                    return Poll::Pending;
+                }
+                _ => return Poll::Ready(()),
+            }
+        }
+    })
+    .await;
+}
+
+/// So much of an unwanted request is read past, at most (threats.md, row 19) …
+const DRAIN: usize = 64 * 1024;
+/// … in this time.
+const LINGER: Duration = Duration::from_secs(1);

@@ -1,0 +1,143 @@
+//! `[listeners.NAME]`: where clients connect. Accepts, and counts what is open.
+//!
+//! Every worker accepts on a socket of its own; a connection never leaves the worker that accepted it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::message::exchange::Client;
+use crate::net::address::Listen;
+use crate::proxy::Local;
+use crate::telemetry::http::ListenerMetrics;
+use crate::unit::Name;
+
+mod answer;
+mod http1;
+mod writing;
+
+/// `[listeners.NAME]`: where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address to listen on: ":8080" (every interface), "127.0.0.1:8080", "[::1]:8080"; port 0 = any free one.
+    pub address: Listen,
+    /// What is spoken: "http".
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Pool used when no route matches. Without it, such a request gets 404.
+    #[serde(default)]
+    pub pool: Option<Name>,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    #[default]
+    Http,
+}
+
+/// A listener as workers see it.
+pub struct Listener {
+    /// Its number: connections keep it, whatever becomes of the configuration.
+    pub id: usize,
+    /// Its name.
+    pub name: Name,
+    /// What its connections are counted in.
+    pub metrics: Arc<ListenerMetrics>,
+}
+
+/// Accepts connections until `closing` fires; each becomes a task of this worker. What arrives between the
+/// last accept and the close of the socket is reset by the kernel.
+pub async fn accept(
+    listener: Arc<Listener>,
+    socket: TcpListener,
+    local: Rc<Local>,
+    mut closing: oneshot::Receiver<()>,
+) {
+    let mut short = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = &mut closing => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                short = false;
+                serve(&listener, &local, stream, peer);
+            }
+            Err(error) if is_shortage(&error) => {
+                // Accepting again at once would spin: the connection still waits to be accepted.
+                listener.metrics.of(local.worker).pauses.add(1);
+                if !std::mem::replace(&mut short, true) {
+                    tracing::warn!(listener = %listener.name, %error, "accepting is paused");
+                }
+                tokio::select! {
+                    () = local.closed.notified() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+            // The client gave up while it waited.
+            Err(error) => tracing::debug!(listener = %listener.name, %error, "accept failed"),
+        }
+    }
+}
+
+fn serve(listener: &Arc<Listener>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
+    let open = Open::new(listener, local);
+    let client = Client { listener: listener.id, peer };
+    #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
+    tokio::task::spawn_local(async move {
+        http1::serve(&open.local, &open.listener, stream, client).await;
+    });
+}
+
+/// An open connection, counted while it exists.
+struct Open {
+    listener: Arc<Listener>,
+    local: Rc<Local>,
+}
+
+impl Open {
+    fn new(listener: &Arc<Listener>, local: &Rc<Local>) -> Self {
+        let shard = listener.metrics.of(local.worker);
+        shard.accepted.add(1);
+        shard.connections.add(1);
+        local.open.set(local.open.get() + 1);
+        Self { listener: Arc::clone(listener), local: Rc::clone(local) }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let local = &self.local;
+        self.listener.metrics.of(local.worker).connections.sub(1);
+        local.open.set(local.open.get() - 1);
+        local.closed.notify_waiters();
+        if std::thread::panicking() {
+            local.shared.panics.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+fn is_shortage(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(nix::errno::Errno::from_raw),
+        Some(
+            nix::errno::Errno::EMFILE
+                | nix::errno::Errno::ENFILE
+                | nix::errno::Errno::ENOBUFS
+                | nix::errno::Errno::ENOMEM
+        )
+    )
+}
+
+/// How long accepting pauses at most when there is no descriptor left.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);

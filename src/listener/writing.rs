@@ -1,0 +1,159 @@
+//! The bytes of an answer on their way to a client: its head, its body as it comes, and for how long the
+//! slower side is waited for.
+
+use std::mem;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::http1::Connection;
+use crate::h1::framing::Framing;
+use crate::message::body::{Body, Broken, Piece};
+use crate::net::deadline::Deadline;
+use crate::pool::stream::{end_payload, send_payload};
+use crate::proxy::Local;
+use crate::proxy::error::Error;
+
+/// An answer whose head waits in the client's outbox.
+pub struct Writing<'a> {
+    connection: &'a Connection,
+    local: &'a Rc<Local>,
+    deadline: &'a Deadline,
+    framing: Framing,
+    /// Bytes of the body so far.
+    pub sent: u64,
+    begun: bool,
+    ended: bool,
+    /// The client has to take something first, since the kernel had taken so much.
+    blocked: Option<u64>,
+}
+
+impl<'a> Writing<'a> {
+    /// Nothing is written yet, and if it is bodiless, there is only the head to write.
+    pub fn new(
+        connection: &'a Connection,
+        local: &'a Rc<Local>,
+        deadline: &'a Deadline,
+        framing: Framing,
+        bodiless: bool,
+    ) -> Self {
+        deadline.arm(BODY);
+        let (begun, ended) = (bodiless, bodiless);
+        Self { connection, local, deadline, framing, sent: 0, begun, ended, blocked: None }
+    }
+
+    /// Writes what there is; ready when all is with the kernel.
+    pub fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match body.poll_upload(cx) {
+            Ok(true) if self.blocked.is_none() => self.deadline.arm(BODY),
+            Err(Broken::Cut) => return Poll::Ready(Err(Error::ClientGone)),
+            // Nothing comes after this answer, but it is an answer.
+            _ => {}
+        }
+        let before = self.sent;
+        loop {
+            // At first the head waits, to leave with the first bytes of the body.
+            if mem::replace(&mut self.begun, true) {
+                ready!(self.poll_flush(body, cx))?;
+                if self.ended {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            if self.sent - before > TURN {
+                // Others want their turn, the listener first of all.
+                cx.waker().wake_by_ref();
+                return self.sleep(body);
+            }
+            ready!(self.poll_piece(body, cx))?;
+        }
+    }
+
+    /// Waits until the client has taken what waits for it.
+    fn poll_flush(&mut self, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut transport = self.connection.transport.borrow_mut();
+        let flushed = transport.poll_flush(cx);
+        drop(transport);
+        self.watch();
+        match flushed {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(Error::ClientGone)),
+            Poll::Pending => {}
+        }
+        if self.deadline.passed() {
+            if !self.connection.transport.borrow_mut().flush_now() {
+                return Poll::Ready(Err(Error::WriteTimeout));
+            }
+            self.deadline.arm(WRITE);
+        }
+        self.sleep(body)
+    }
+
+    /// Passes on the next piece of the body, or its end.
+    fn poll_piece(&mut self, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let wanted = self.connection.transport.borrow().takes();
+        let mut piece = self.local.scratch.lend_for(wanted);
+        let pulled = body.poll_pull(cx, &mut piece);
+        let mut transport = self.connection.transport.borrow_mut();
+        match pulled {
+            Poll::Ready(Ok(Piece::Data)) => {
+                self.sent += piece.bytes().len() as u64;
+                let sent = send_payload(&mut transport, self.framing, cx, piece.bytes());
+                drop(transport);
+                self.deadline.arm(BODY);
+                self.watch();
+                Poll::Ready(sent.map_err(|_| Error::ClientGone))
+            }
+            Poll::Ready(Ok(Piece::End)) => {
+                end_payload(&mut transport, self.framing);
+                self.ended = true;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(broken)) => {
+                // What came before goes out, as far as the client takes it.
+                let _ = transport.poll_flush(cx);
+                Poll::Ready(Err(match broken {
+                    Broken::Cut => Error::Truncated,
+                    Broken::Malformed => Error::BadAnswerBody,
+                    Broken::Silent => Error::IdleTimeout,
+                }))
+            }
+            Poll::Pending => {
+                let flushed = transport.poll_flush(cx);
+                drop(transport);
+                if matches!(flushed, Poll::Ready(Err(_))) || self.connection.poll_gone(cx) {
+                    return Poll::Ready(Err(Error::ClientGone));
+                }
+                if self.deadline.passed() {
+                    return Poll::Ready(Err(Error::IdleTimeout));
+                }
+                self.sleep(body)
+            }
+        }
+    }
+
+    /// Gives the client its time anew whenever it takes something, and the endpoint when all is taken.
+    fn watch(&mut self) {
+        let transport = self.connection.transport.borrow();
+        if transport.is_flushed() {
+            if self.blocked.take().is_some() {
+                self.deadline.arm(BODY);
+            }
+        } else if self.blocked.replace(transport.sent()) != Some(transport.sent()) {
+            self.deadline.arm(WRITE);
+        }
+    }
+
+    /// Neither side keeps what it was lent.
+    fn sleep<T>(&self, body: &mut Body) -> Poll<T> {
+        self.connection.transport.borrow_mut().park();
+        body.park();
+        Poll::Pending
+    }
+}
+
+/// The longest silence in a running answer.
+const BODY: Duration = Duration::from_secs(60);
+/// The client takes nothing of what waits for it (threats.md, D9).
+const WRITE: Duration = Duration::from_secs(30);
+/// Bytes of a body in one turn of the event loop.
+const TURN: u64 = 256 * 1024;

@@ -1,0 +1,130 @@
+//! One attempt: an endpoint, a connection, the request out, the head of the answer in.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Local;
+use crate::endpoint::{Endpoint, Lease, Outcome};
+use crate::message::body::Upload;
+use crate::message::exchange::Exchange;
+use crate::message::head::Known;
+use crate::message::reply::Reply;
+use crate::net::deadline::Deadline;
+use crate::pool::connections::Reuse;
+use crate::pool::http1::Broken;
+use crate::pool::{Pool, Refusal};
+
+/// Whom a request has asked so far.
+#[derive(Default)]
+pub struct Tries {
+    ids: [u64; 4],
+    count: usize,
+    /// Of the ids, those that are not asked again.
+    excluded: usize,
+    /// The last attempt went over a connection that had been idle.
+    reused: bool,
+}
+
+impl Tries {
+    /// How many attempts were made.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Picks an endpoint that was not asked yet. If there is no other, one that closed an idle connection
+    /// may be asked again: that says nothing about the endpoint.
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    pub fn pick(&self, local: &Local, pool: &Pool, now: Duration) -> Result<Lease, Refusal> {
+        let pick = |tried: &[u64]| pool.pick(local.random(), now, tried);
+        match pick(&self.ids[..self.excluded]) {
+            Err(Refusal) if self.count > 0 && self.reused => pick(&[]),
+            other => other,
+        }
+    }
+
+    /// The last attempt failed, and there will be another.
+    pub fn retry_after(&mut self, outcome: Outcome) {
+        self.reused &= matches!(outcome, Outcome::Refused | Outcome::Reset);
+        self.excluded = self.count.min(self.ids.len());
+    }
+
+    fn begin(&mut self, lease: &Lease) {
+        if let Some(id) = self.ids.get_mut(self.count) {
+            *id = lease.endpoint.id;
+        }
+        self.count += 1;
+    }
+}
+
+/// One attempt at the endpoint of the lease, beginning now.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn send(
+    local: &Rc<Local>,
+    pool: &Pool,
+    lease: Lease,
+    x: &mut Exchange,
+    tries: &mut Tries,
+    upload: &mut Upload,
+    deadline: &Deadline,
+    now: Duration,
+) -> Result<Reply, Broken> {
+    // After a stale connection the next idle one may be as stale: dial. After an endpoint that could not be
+    // connected to, those to another are as good as ever; dialling there, too, would heap them up.
+    let reuse = match tries.count() {
+        _ if tries.reused => Reuse::Never,
+        0 if !x.pipelined => Reuse::Heard,
+        _ => Reuse::Asked,
+    };
+    tries.begin(&lease);
+    x.attempts += 1;
+    x.endpoint = Some(lease.endpoint.address);
+    let mut attempt = Attempt::new(local, pool, &lease.endpoint);
+    let answer = match local.connections.connect(lease, &pool.metrics, reuse, deadline).await {
+        Ok(connection) => {
+            tries.reused = connection.reused;
+            connection.send(&x.head, upload, deadline, local.heads.take()).await
+        }
+        Err(broken) => Err(broken),
+    };
+    attempt.outcome = match &answer {
+        Ok(reply) => {
+            x.answered = local.now();
+            pool.metrics.of(local.worker).response.record(x.answered - now);
+            let retry_after = reply.head.get(Known::RetryAfter).is_some();
+            Outcome::of_status(reply.head.status, retry_after)
+        }
+        Err(broken) => broken.outcome(),
+    };
+    answer
+}
+
+/// An attempt under way; counted when it is dropped, also with the client who has left.
+struct Attempt<'a> {
+    local: &'a Local,
+    pool: &'a Pool,
+    endpoint: Arc<Endpoint>,
+    outcome: Outcome,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(local: &'a Local, pool: &'a Pool, endpoint: &Arc<Endpoint>) -> Self {
+        Self { local, pool, endpoint: Arc::clone(endpoint), outcome: Outcome::ClientGone }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.pool.metrics.of(self.local.worker).attempts[self.outcome as usize].add(1);
+        let counted = self.endpoint.metrics.of(self.local.worker);
+        match self.outcome {
+            Outcome::Ok => counted.ok.add(1),
+            Outcome::ClientGone => {}
+            _ => counted.error.add(1),
+        }
+    }
+}

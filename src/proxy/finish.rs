@@ -1,0 +1,189 @@
+//! The end of a request, whichever way it ends: metrics and the access log.
+//!
+//! A request is tracked from the moment its head is understood. Dropping what tracks it is the end, so
+//! every request is counted and logged once, also one whose client left, or whose task panicked.
+
+use std::mem;
+use std::rc::Rc;
+
+use super::error::{Blame, Error, Row};
+use super::{Local, Reading};
+use crate::message::exchange::Exchange;
+use crate::message::reply::Reply;
+use crate::route::{Route, RouteId};
+use crate::snapshot::Snapshot;
+use crate::telemetry::access_log::Record;
+use crate::telemetry::http::{METHODS, RouteShard};
+
+/// A request that is under way, and its answer once there is one.
+pub struct Tracked {
+    /// The request.
+    pub x: Exchange,
+    /// The answer: `None` until there is one.
+    pub reply: Option<Reply>,
+    /// How many bytes of the answer's body the client was sent.
+    pub sent: u64,
+    /// The answer was written whole.
+    pub ended: bool,
+    /// Why there is no answer of an endpoint, or only a part of one.
+    pub failed: Option<Error>,
+    /// The configuration it reads, to its end.
+    pub snapshot: Rc<Reading>,
+    local: Rc<Local>,
+    route: Option<RouteId>,
+}
+
+/// The beginning of a request: it reads the configuration that is active now, to its end.
+pub fn track(local: &Rc<Local>, x: Exchange) -> Tracked {
+    let snapshot = local.snapshot();
+    Tracked {
+        x,
+        reply: None,
+        sent: 0,
+        ended: false,
+        failed: None,
+        local: Rc::clone(local),
+        snapshot,
+        route: None,
+    }
+}
+
+/// A request whose head could not be understood: there is nothing to track, but it is counted and logged.
+pub fn refused(local: &Local, x: &Exchange, error: Error) {
+    let snapshot = local.snapshot();
+    let shard = snapshot.unmatched.of(local.worker);
+    let (row, now) = (error.row(), local.now());
+    shard.refuse(error as usize);
+    // Its method is not to be trusted more than the rest of it.
+    shard.count(METHODS - 1, row.status, now - x.started);
+    local.lines.borrow_mut().write(&Record {
+        listener: listener(&snapshot, x),
+        route: "none",
+        status: row.status,
+        reason: row.reason,
+        result: result(row),
+        ..record(x, now)
+    });
+}
+
+/// The class of a failure, for the access log.
+fn result(row: &Row) -> &'static str {
+    match row.error {
+        Error::NoEndpoint => "no_endpoint",
+        Error::ClientGone => "client_gone",
+        _ if row.reason.ends_with("timeout") => "timeout",
+        _ if row.blame == Blame::Client => "refused",
+        _ if row.blame == Blame::Weir => "internal",
+        _ => "upstream_error",
+    }
+}
+
+impl Tracked {
+    /// Finds the route of the request; from now on it is in flight there.
+    pub fn find_route<'a>(&mut self, snapshot: &'a Snapshot) -> Option<&'a Route> {
+        let router = snapshot.routers.get(self.x.client.listener)?.as_ref()?;
+        let head = &self.x.head;
+        let id = router.find(head.host(), head.text(head.path))?;
+        let route = router.route(id);
+        route.metrics.of(self.local.worker).in_flight.add(1);
+        self.route = Some(id);
+        Some(route)
+    }
+
+    /// An endpoint has answered.
+    pub fn answer(mut self, reply: Reply) -> Self {
+        self.reply = Some(reply);
+        self
+    }
+
+    /// Weir answers with an error.
+    pub fn refuse(mut self, error: Error) -> Self {
+        self.fail(error);
+        if error.row().status != 0 {
+            self.reply = Some(error.reply(self.local.heads.take()));
+        }
+        self
+    }
+
+    /// The request failed, or its answer was broken off.
+    pub fn fail(&mut self, error: Error) {
+        self.failed = Some(error);
+    }
+
+    /// Whether the listener it came on is still in the configuration; else its connection closes.
+    pub fn is_current(&self) -> bool {
+        let routers = &self.local.snapshot().routers;
+        routers.get(self.x.client.listener).is_some_and(Option::is_some)
+    }
+
+    fn route(&self) -> Option<&Route> {
+        let router = self.snapshot.routers.get(self.x.client.listener)?.as_ref()?;
+        Some(router.route(self.route?))
+    }
+
+    fn shard(&self) -> &RouteShard {
+        let metrics = self.route().map_or(&self.snapshot.unmatched, |route| &route.metrics);
+        metrics.of(self.local.worker)
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        let now = self.local.now();
+        if !self.ended && self.failed.is_none() {
+            // Dropped in between: by its client before there was an answer, by weir's own end after that.
+            self.fail(if self.reply.is_none() { Error::ClientGone } else { Error::Stopped });
+        }
+        let status = self.reply.as_ref().map_or(0, |reply| reply.head.status);
+        let shard = self.shard();
+        if self.route.is_some() {
+            shard.in_flight.sub(1);
+        }
+        shard.count(self.x.head.method as usize, status, now - self.x.started);
+        let failed = self.failed.map(Error::row);
+        if let Some(row) = failed {
+            shard.refuse(row.error as usize);
+        }
+        let mut lines = self.local.lines.borrow_mut();
+        if lines.is_on() {
+            let route = self.route();
+            lines.write(&Record {
+                route: route.map_or("none", |route| &route.name),
+                pool: route.map_or("", |route| &route.pool.name),
+                listener: listener(&self.snapshot, &self.x),
+                status,
+                sent: self.sent,
+                reason: failed.map_or("", |row| row.reason),
+                result: failed.map_or("ok", result),
+                ..record(&self.x, now)
+            });
+        }
+        drop(lines);
+        self.local.heads.give(mem::take(&mut self.x.head));
+        if let Some(reply) = &mut self.reply {
+            self.local.heads.give(mem::take(&mut reply.head));
+        }
+    }
+}
+
+/// The name of the listener a request came on, as it is now.
+fn listener<'a>(snapshot: &'a Snapshot, x: &Exchange) -> &'a str {
+    snapshot.listeners.get(x.client.listener).map_or("", |name| name)
+}
+
+/// What an access-log line says of the request itself.
+fn record(x: &Exchange, now: std::time::Duration) -> Record<'_> {
+    Record {
+        method: x.head.method_text(),
+        host: x.head.host(),
+        path: x.head.text(x.head.path),
+        query: x.head.text(x.head.query),
+        version: x.head.version,
+        peer: x.client.peer,
+        endpoint: x.endpoint,
+        attempts: x.attempts,
+        took: now - x.started,
+        answered: x.answered.checked_sub(x.started),
+        ..Record::default()
+    }
+}

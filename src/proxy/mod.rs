@@ -1,0 +1,121 @@
+//! The life of a request: which route, which endpoint, once more if need be, and its end.
+//!
+//! `http::handle` is the spine; everything else here is one of its lines. `Local` is what one worker owns.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+use tokio::sync::Notify;
+
+use crate::message::head::Head;
+use crate::net::clock::Clock;
+use crate::net::deadline::Deadlines;
+use crate::net::scratch::{FreeList, Scratch};
+use crate::pool::connections::Connections;
+use crate::snapshot::Snapshot;
+use crate::telemetry::access_log::Lines;
+
+mod again;
+mod attempt;
+pub mod error;
+pub mod finish;
+pub mod http;
+
+/// What all workers share, and the control runtime.
+pub struct Shared {
+    /// What requests read; swapped by a reload.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// The one clock.
+    pub clock: Clock,
+    /// Connections lost to a bug in weir.
+    pub panics: AtomicU64,
+}
+
+/// What one worker owns. It never leaves its thread.
+pub struct Local {
+    /// The worker's number.
+    pub worker: usize,
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// Blocks to read into.
+    pub scratch: Rc<Scratch>,
+    /// Heads to be used again.
+    pub heads: FreeList<Head>,
+    /// Connections to endpoints.
+    pub connections: Connections,
+    /// Deadlines of the connections.
+    pub deadlines: Deadlines,
+    /// Lines of the access log, on their way to its writer.
+    pub lines: RefCell<Lines>,
+    /// The worker has been asked to stop: no connection waits for another request.
+    pub stopping: Cell<bool>,
+    /// Client connections that are open.
+    pub open: Cell<usize>,
+    /// A client connection was closed.
+    pub closed: Notify,
+    cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    current: RefCell<Rc<Reading>>,
+    random: RefCell<fastrand::Rng>,
+}
+
+/// A snapshot as the requests of one worker hold it: counted by the worker alone.
+pub struct Reading(Arc<Snapshot>);
+
+impl Deref for Reading {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+impl Local {
+    /// What a worker starts with.
+    pub fn new(worker: usize, shared: Arc<Shared>, lines: Lines) -> Rc<Self> {
+        let scratch = Rc::new(Scratch::new());
+        let mut cache = Cache::new(Arc::clone(&shared.snapshot));
+        let current = RefCell::new(Rc::new(Reading(Arc::clone(cache.load()))));
+        Rc::new(Self {
+            worker,
+            connections: Connections::new(worker, Rc::clone(&scratch)),
+            scratch,
+            heads: FreeList::new(64),
+            deadlines: Deadlines::new(shared.clock.now()),
+            lines: RefCell::new(lines),
+            stopping: Cell::new(false),
+            open: Cell::new(0),
+            closed: Notify::new(),
+            cache: RefCell::new(cache),
+            current,
+            random: RefCell::new(fastrand::Rng::new()),
+            shared,
+        })
+    }
+
+    /// The active snapshot. What a request keeps is this worker's own count around it: no reference
+    /// count is shared between cores.
+    pub fn snapshot(&self) -> Rc<Reading> {
+        let mut cache = self.cache.borrow_mut();
+        let newest = cache.load();
+        let mut current = self.current.borrow_mut();
+        if !Arc::ptr_eq(&current.0, newest) {
+            *current = Rc::new(Reading(Arc::clone(newest)));
+        }
+        Rc::clone(&current)
+    }
+
+    /// A random number; not for secrets.
+    pub fn random(&self) -> u64 {
+        self.random.borrow_mut().u64(..)
+    }
+
+    /// The time, read from the clock.
+    pub fn now(&self) -> Duration {
+        self.shared.clock.now()
+    }
+}
