@@ -3,6 +3,10 @@
 //! Read downwards: a request enters near the top and leaves at the bottom.
 //! A module may use only the modules below it. `tests/house.rs` holds us to that.
 
+// Operator: what a person touches.
+pub mod runtime; // the process: workers, reload, shutdown
+mod admin; // the metrics port
+
 // Request: the path of every byte, in order.
 pub mod listener; // accept; one HTTP/1 connection
 pub mod proxy; // the life of a request

@@ -1,0 +1,67 @@
+//! The process: workers, reload, shutdown. It gets compiled blueprints and never sees TOML.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::listener::Listener;
+use crate::net::address::{Bind, Listen};
+use crate::snapshot::Snapshot;
+use crate::telemetry::access_log;
+
+pub mod process;
+mod tasks;
+mod watch;
+mod worker;
+mod workers;
+
+pub use workers::Workers;
+
+/// `[runtime]`: the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Worker threads: a number, or "auto" = the CPUs this process may use. Takes effect at the next start.
+    pub workers: Workers,
+}
+
+/// A whole configuration, compiled: what requests read, and what must run beside them.
+pub struct Blueprint {
+    /// What requests read.
+    pub snapshot: Arc<Snapshot>,
+    /// The listeners there are to be.
+    pub listeners: Vec<Plan>,
+    /// How many workers there are to be.
+    pub workers: usize,
+    /// For how many workers counters are kept: as many as there were at the start.
+    pub shards: usize,
+    /// Where metrics are served.
+    pub metrics: Bind,
+    /// The access log.
+    pub access_log: access_log::Config,
+    /// Two configurations that say the same have the same.
+    pub fingerprint: u64,
+}
+
+/// A listener and where it listens.
+#[derive(Clone)]
+pub struct Plan {
+    /// The listener; the same one across reloads, by name.
+    pub listener: Arc<Listener>,
+    /// Where it listens.
+    pub address: Listen,
+}
+
+/// What the process asks of whoever reads the files.
+pub trait Loader: Send + Sync {
+    /// Reads the files again.
+    ///
+    /// # Errors
+    /// The report on what is wrong with them.
+    fn next(&self, running: &Blueprint) -> Result<Blueprint, String>;
+
+    /// The files that were read.
+    fn files(&self) -> Vec<PathBuf>;
+}

@@ -1,0 +1,312 @@
+//! The process: its workers, its control runtime, and what a reload does to them.
+//!
+//! A reload is all or nothing: the file is read, compiled and its new ports are bound before anything
+//! changes; then one pointer is swapped. Connections, health and counters of what did not change are kept,
+//! because what did not change is the same object in the next snapshot.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::tasks::Tasks;
+use super::watch::Watch;
+use super::worker::{self, Command, Worker};
+use super::{Blueprint, Loader, Plan};
+use crate::admin;
+use crate::admin::metrics::Source;
+
+pub use crate::admin::metrics::Reloaded;
+use crate::net::address::{Bind, Listen};
+use crate::net::clock::Clock;
+use crate::net::socket;
+use crate::proxy::Shared;
+use crate::telemetry::access_log;
+use crate::unit::Name;
+
+/// A running weir. Dropped, it stops at once.
+pub struct Process {
+    core: Arc<Core>,
+    control: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Tells when the access log is written.
+    written: Mutex<Receiver<()>>,
+}
+
+/// What reloads work on.
+struct Core {
+    shared: Arc<Shared>,
+    source: Arc<Source>,
+    log: access_log::Switch,
+    loader: Box<dyn Loader>,
+    control: Handle,
+    /// Locked by reloads and by starts and stops.
+    running: Mutex<Running>,
+}
+
+struct Running {
+    blueprint: Blueprint,
+    workers: Vec<Worker>,
+    addresses: BTreeMap<Name, SocketAddr>,
+    tasks: Tasks,
+    metrics: Option<(SocketAddr, AbortHandle)>,
+}
+
+/// Sockets bound for a blueprint, before anything uses them.
+struct Bound {
+    listeners: Vec<(Plan, SocketAddr, Vec<TcpListener>)>,
+    metrics: Option<(SocketAddr, tokio::net::TcpListener)>,
+}
+
+impl Process {
+    /// Starts: all ports are bound when it returns.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be had, and what to do.
+    pub fn start(first: Blueprint, loader: Box<dyn Loader>) -> io::Result<Self> {
+        let workers = first.workers;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let bound = bind(&first, None, runtime.handle())?;
+        let shared = Arc::new(Shared {
+            snapshot: Arc::new(ArcSwap::new(Arc::clone(&first.snapshot))),
+            clock: Clock::new(),
+            panics: AtomicU64::new(0),
+        });
+        let dropped = Arc::new(AtomicU64::new(0));
+        let (lines, writer, log) = access_log::open(&first.access_log, workers, &dropped);
+        let (written, ended) = channel();
+        std::thread::Builder::new().name(String::from("access-log")).spawn(move || {
+            writer.write_all();
+            let _ = written.send(());
+        })?;
+        let workers = lines
+            .into_iter()
+            .enumerate()
+            .map(|(number, lines)| worker::start(number, Arc::clone(&shared), lines))
+            .collect::<io::Result<Vec<_>>>()?;
+        let core = Arc::new(Core {
+            source: Arc::new(Source::new(Arc::clone(&shared), dropped)),
+            shared,
+            log,
+            loader,
+            control: runtime.handle().clone(),
+            running: Mutex::new(Running {
+                blueprint: first,
+                workers,
+                addresses: BTreeMap::new(),
+                tasks: Tasks::default(),
+                metrics: None,
+            }),
+        });
+        core.apply(&mut core.running.lock(), bound);
+        let watch = Watch::start(&core.loader.files())
+            .inspect_err(|error| {
+                tracing::warn!(%error, "files are not watched: send SIGHUP after a change");
+            })
+            .ok();
+        let (stop, stopped) = oneshot::channel();
+        let watching = Arc::clone(&core);
+        let thread =
+            std::thread::Builder::new().name(String::from("control")).spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! { () = watching.follow(watch) => {}, _ = stopped => {} }
+                });
+            })?;
+        Ok(Self { core, control: Some((stop, thread)), written: Mutex::new(ended) })
+    }
+
+    /// The address a listener is bound to: which port a 0 became.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.core.running.lock().addresses.get(listener).copied()
+    }
+
+    /// The address of the metrics port.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.core.running.lock().metrics.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Moves the process's clock forward, for tests: everything that waits sees it at its next look.
+    pub fn advance(&self, by: Duration) {
+        self.core.shared.clock.advance(by);
+    }
+
+    /// Reads the file again.
+    pub fn reload(&self) -> Reloaded {
+        self.core.reload()
+    }
+
+    /// Accepts no more, lets what is under way end within this time, and ends.
+    pub fn stop(mut self, patience: Duration) {
+        self.end(patience);
+    }
+
+    fn end(&mut self, patience: Duration) {
+        self.core.source.stop();
+        let workers = std::mem::take(&mut self.core.running.lock().workers);
+        for worker in &workers {
+            drop(worker.commands.send(Command::Stop(patience)));
+        }
+        for worker in workers {
+            drop(worker.thread.join());
+        }
+        if let Some((stop, thread)) = self.control.take() {
+            let _ = stop.send(());
+            drop(thread.join());
+        }
+        // A reader that does not read must not keep the process alive.
+        let _ = self.written.get_mut().recv_timeout(Duration::from_secs(1));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+impl Core {
+    /// Reloads whenever a file changes.
+    async fn follow(&self, watch: Option<Watch>) {
+        let Some(mut watch) = watch else { return std::future::pending().await };
+        loop {
+            watch.changed().await;
+            self.reload();
+        }
+    }
+
+    fn reload(&self) -> Reloaded {
+        let mut running = self.running.lock();
+        let result = self.next(&mut running);
+        let generation = running.blueprint.snapshot.generation;
+        match &result {
+            Ok(Reloaded::Unchanged) => {
+                tracing::info!(generation, "the file says what is active already");
+            }
+            Ok(_) => tracing::info!(generation, "reloaded"),
+            Err(report) => {
+                let report = report.trim_end();
+                tracing::error!("reload refused, generation {generation} stays active:\n{report}");
+            }
+        }
+        let result = result.unwrap_or(Reloaded::Refused);
+        self.source.reloaded(result);
+        result
+    }
+
+    fn next(&self, running: &mut Running) -> Result<Reloaded, String> {
+        let next = self.loader.next(&running.blueprint)?;
+        if next.fingerprint == running.blueprint.fingerprint {
+            return Ok(Reloaded::Unchanged);
+        }
+        let bound = bind(&next, Some(running), &self.control).map_err(|error| error.to_string())?;
+        if next.workers != running.workers.len() {
+            tracing::warn!("`runtime.workers` needs a restart; all else is active");
+        }
+        running.blueprint = next;
+        self.apply(running, bound);
+        Ok(Reloaded::Accepted)
+    }
+
+    /// Puts the running blueprint to work on sockets that are bound already.
+    fn apply(&self, running: &mut Running, bound: Bound) {
+        let _within = self.control.enter();
+        if let Some((address, socket)) = bound.metrics {
+            let serving = self.control.spawn(admin::serve(socket, Arc::clone(&self.source)));
+            let before = running.metrics.replace((address, serving.abort_handle()));
+            before.into_iter().for_each(|(_, serving)| serving.abort());
+        } else if running.blueprint.metrics == Bind::Off {
+            running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
+        }
+        self.log.set(&running.blueprint.access_log);
+        self.shared.snapshot.store(Arc::clone(&running.blueprint.snapshot));
+        running.tasks.follow(&running.blueprint.snapshot, &self.shared);
+        let plans = &running.blueprint.listeners;
+        let before: Vec<Arc<_>> = self.source.listeners.lock().clone();
+        for old in before {
+            let address = running.addresses.remove(&old.name);
+            match plans.iter().find(|plan| plan.listener.id == old.id) {
+                Some(plan) => {
+                    let name = plan.listener.name.clone();
+                    running.addresses.extend(address.map(|address| (name, address)));
+                }
+                None => running.workers.iter().for_each(|worker| {
+                    drop(worker.commands.send(Command::Close(old.id)));
+                }),
+            }
+        }
+        *self.source.listeners.lock() = plans.iter().map(|p| Arc::clone(&p.listener)).collect();
+        for (plan, address, sockets) in bound.listeners {
+            running.addresses.insert(plan.listener.name.clone(), address);
+            for (worker, socket) in running.workers.iter().zip(sockets) {
+                let listen = Command::Listen(Arc::clone(&plan.listener), socket);
+                drop(worker.commands.send(listen));
+            }
+        }
+    }
+}
+
+/// Binds what the blueprint needs and is not bound yet. Nothing has changed when it fails.
+fn bind(next: &Blueprint, running: Option<&Running>, control: &Handle) -> io::Result<Bound> {
+    let count = running.map_or(next.workers, |running| running.workers.len());
+    let mut listeners = Vec::new();
+    for plan in &next.listeners {
+        let kept = running.is_some_and(|running| {
+            running
+                .blueprint
+                .listeners
+                .iter()
+                .any(|old| old.listener.id == plan.listener.id && old.address == plan.address)
+        });
+        if kept {
+            continue;
+        }
+        let sockets = socket::listen_shared(plan.address, count).map_err(|error| {
+            explained(error, plan.address, &format!("listener `{}`", plan.listener.name))
+        })?;
+        let address = sockets.first().map(TcpListener::local_addr).transpose()?;
+        let address = address.unwrap_or_else(|| plan.address.socket());
+        listeners.push((plan.clone(), address, sockets));
+    }
+    let metrics = match next.metrics {
+        Bind::Listen(_) if running.is_some_and(|r| r.blueprint.metrics == next.metrics) => None,
+        Bind::Listen(address) => {
+            let socket = socket::listen_alone(address)
+                .map_err(|error| explained(error, address, "`metrics.address`"))?;
+            let address = socket.local_addr()?;
+            let _within = control.enter();
+            Some((address, tokio::net::TcpListener::from_std(socket)?))
+        }
+        Bind::Off => None,
+    };
+    Ok(Bound { listeners, metrics })
+}
+
+/// What could not be had, and what to do.
+fn explained(error: io::Error, address: Listen, who: &str) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the address is in use: stop who listens there, or choose another port (E0503)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: choose a higher port, or give weir \
+             CAP_NET_BIND_SERVICE (E0503)"
+        }
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address (E0503)",
+        _ => {
+            return io::Error::new(
+                error.kind(),
+                format!("{who} cannot listen on {address}: {error}"),
+            );
+        }
+    };
+    io::Error::new(error.kind(), format!("{who} cannot listen on {address}: {advice}"))
+}
