@@ -1,0 +1,302 @@
+//! From the tree to the structs, past every mistake on the way.
+//!
+//! serde stops at the first error. So this is a deserializer of our own over the parsed tree: an
+//! error knows its place and its kind, an unknown key is told and passed over (or read as the key
+//! that was meant), and after an error the whole is read again without the value at fault. What the
+//! structs derive is thus the only list of keys and types. The sentences are in `wrong.rs`.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
+use serde::{Deserialize, forward_to_deserialize_any};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::{Config, Error, Place, Tree, Unknown};
+use crate::diagnostic::{At, Diagnostic};
+
+/// How often the file is read before we give up: more errors than anybody wants to see at once.
+const ROUNDS: usize = 200;
+
+/// Everything that is wrong, and the configuration that is left without it.
+pub fn read(tree: &Tree<'_>, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    let reader = Reader::default();
+    let pools = tree.names("pools");
+    let mut found = Vec::new();
+    let mut config = None;
+    for _ in 0..ROUNDS {
+        let place = Place { names: Vec::new(), id: usize::MAX, at: 0..0 };
+        let entries = Entries::new(&reader, tree.root(), &place, None);
+        match Config::deserialize(Root(entries)) {
+            Ok(read) => {
+                config = Some(read);
+                break;
+            }
+            Err(error) => {
+                let place = error.place().cloned().unwrap_or(place);
+                // A key that is missing because its value was wrong has been told already.
+                let missing = error.missing().map(|key| below(&place.names, key));
+                if !missing.is_some_and(|names| reader.dropped.borrow().contains(&names)) {
+                    found.push(error.tell(&place, text, pools.first().copied()));
+                }
+                reader.dropped.borrow_mut().insert(place.names);
+                reader.skipped.borrow_mut().insert(place.id);
+            }
+        }
+    }
+    found.append(&mut reader.found.borrow_mut());
+    (config, found)
+}
+
+/// A path and one step more.
+fn below(names: &[String], step: &str) -> Vec<String> {
+    [names, &[step.to_owned()]].concat()
+}
+
+/// What is known from the rounds before.
+#[derive(Default)]
+struct Reader {
+    /// Entries to pass over, by the place where their key (or, in a list, their value) starts.
+    skipped: RefCell<BTreeSet<usize>>,
+    /// The same by path: a key that is missing for this reason has been told already.
+    dropped: RefCell<BTreeSet<Vec<String>>>,
+    /// Unknown keys that have been told, with the key that was meant.
+    unknown: RefCell<Vec<(usize, Option<&'static str>)>>,
+    found: RefCell<Vec<Diagnostic>>,
+}
+
+/// The whole file, as a deserializer.
+struct Root<'x>(Entries<'x>);
+
+impl<'de> Deserializer<'de> for Root<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(self.0)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.0.known = Some(known);
+        visitor.visit_map(self.0)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// One value, as a deserializer.
+struct Node<'x> {
+    reader: &'x Reader,
+    value: &'x Spanned<DeValue<'x>>,
+    place: Place,
+}
+
+impl<'de> Deserializer<'de> for Node<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.value.get_ref() {
+            DeValue::String(text) => visitor.visit_str(text),
+            DeValue::Boolean(yes) => visitor.visit_bool(*yes),
+            DeValue::Integer(number) => {
+                match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(number) => visitor.visit_i64(number),
+                    Err(_) => Err(Error::no_number(number.as_str())),
+                }
+            }
+            DeValue::Float(number) => match number.as_str().parse() {
+                Ok(number) => visitor.visit_f64(number),
+                Err(_) => Err(Error::no_number(number.as_str())),
+            },
+            DeValue::Datetime(_) => {
+                Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor))
+            }
+            DeValue::Array(list) => visitor.visit_seq(Elements {
+                reader: self.reader,
+                place: &self.place,
+                left: list.iter().enumerate(),
+            }),
+            DeValue::Table(table) => {
+                visitor.visit_map(Entries::new(self.reader, table, &self.place, None))
+            }
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            return self.deserialize_any(visitor);
+        };
+        let entries = Entries::new(self.reader, table, &self.place, Some(known));
+        visitor.visit_map(entries)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        words: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.value.get_ref() {
+            DeValue::String(word) => {
+                let word: StrDeserializer<'_, Error> = (&**word).into_deserializer();
+                visitor.visit_enum(word)
+            }
+            _ => Err(Error::word(words)),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl Node<'_> {
+    /// The value that `seed` makes of it; an error that has no place yet gets this one.
+    fn read<'de, T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        let (place, value) = (self.place.clone(), self.value.span());
+        seed.deserialize(self).map_err(|error| error.at(&place, value))
+    }
+}
+
+/// The elements of a list that are not passed over.
+struct Elements<'x> {
+    reader: &'x Reader,
+    place: &'x Place,
+    left: std::iter::Enumerate<std::slice::Iter<'x, Spanned<DeValue<'x>>>>,
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        for (index, value) in self.left.by_ref() {
+            let at = value.span();
+            if self.reader.skipped.borrow().contains(&at.start) {
+                continue;
+            }
+            let names = below(&self.place.names, &index.to_string());
+            let place = Place { names, id: at.start, at };
+            return Node { reader: self.reader, value, place }.read(seed).map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// The entries of a table that are known and not passed over.
+struct Entries<'x> {
+    reader: &'x Reader,
+    table: &'x DeTable<'x>,
+    left: toml::map::Iter<'x, Spanned<DeString<'x>>, Spanned<DeValue<'x>>>,
+    place: Place,
+    /// The keys of the struct that is read; `None` if any will do.
+    known: Option<&'static [&'static str]>,
+    /// Keys read under another name, so that none is read twice.
+    meant: Vec<&'static str>,
+    /// The entry whose key was read last, under the name it was read as.
+    next: Option<(Place, &'x Spanned<DeValue<'x>>)>,
+}
+
+impl<'x> Entries<'x> {
+    fn new(
+        reader: &'x Reader,
+        table: &'x DeTable<'x>,
+        place: &Place,
+        known: Option<&'static [&'static str]>,
+    ) -> Self {
+        let (left, place) = (table.iter(), place.clone());
+        Self { reader, table, left, place, known, meant: Vec::new(), next: None }
+    }
+
+    /// The key as it is to be read; `None` to pass over it.
+    fn read_as<'k>(
+        &mut self,
+        key: &'k str,
+        at: &Range<usize>,
+        value: &DeValue<'_>,
+    ) -> Option<&'k str> {
+        let Some(known) = self.known.filter(|known| !known.contains(&key)) else {
+            return Some(key);
+        };
+        let mut unknown = self.reader.unknown.borrow_mut();
+        let told = unknown.iter().find(|(start, _)| *start == at.start).map(|(_, meant)| *meant);
+        let meant = told.unwrap_or_else(|| {
+            let (start, table) = (at.start, value.is_table());
+            let (at, path) = (At::new(at.clone()), &self.place.names[..]);
+            let (diagnostic, meant) = Unknown { path, key, at, table, known }.tell();
+            self.reader.found.borrow_mut().push(diagnostic);
+            unknown.push((start, meant));
+            meant
+        })?;
+        // What was meant is read too: its value may be wrong as well, and nothing is missing then.
+        if self.table.contains_key(meant) || self.meant.contains(&meant) {
+            return None;
+        }
+        self.meant.push(meant);
+        Some(meant)
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        while let Some((key, value)) = self.left.next() {
+            let at = key.span();
+            if self.reader.skipped.borrow().contains(&at.start) {
+                continue;
+            }
+            let Some(name) = self.read_as(key.get_ref(), &at, value.get_ref()) else { continue };
+            let names = below(&self.place.names, name);
+            let place = Place { names, id: at.start, at: at.clone() };
+            let name: StrDeserializer<'_, Error> = name.into_deserializer();
+            let key = seed.deserialize(name).map_err(|error| error.at(&place, at))?;
+            self.next = Some((place, value));
+            return Ok(Some(key));
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        match self.next.take() {
+            Some((place, value)) => Node { reader: self.reader, value, place }.read(seed),
+            None => Err(de::Error::custom("a value before its key")),
+        }
+    }
+}

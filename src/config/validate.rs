@@ -1,0 +1,343 @@
+//! What only the whole file can tell: names that must exist, things that exclude each other, ranges.
+//!
+//! Called by `load.rs` after the values are read; a part that could not be read is not checked again.
+//! Names are looked up in the tree, so that a pool with a wrong value still counts as a pool.
+//! It adds to the diagnostics and never stops at one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Config, Tree, ties, words};
+use crate::balance;
+use crate::diagnostic::{At, Code, Diagnostic, Fault, nearest, shown};
+use crate::health::Type;
+use crate::kind::{self, Choice};
+use crate::message::target::{check_authority, normalise};
+use crate::net::address::{Address, Bind, Listen};
+use crate::unit::{Duration, Name};
+use crate::{health, pool};
+
+/// Adds what is wrong to `found`.
+pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
+    let mut check = Check { tree, config, found };
+    check.listeners();
+    check.routes();
+    ties(tree, config, check.found);
+    check.pools();
+}
+
+struct Check<'a> {
+    tree: &'a Tree<'a>,
+    config: &'a Config,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Check<'_> {
+    fn add(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    fn listeners(&mut self) {
+        let section = self.tree.value(&["listeners"]);
+        // Not if the section could not be read at all: that has been told.
+        let told = section.is_some() && self.found.iter().any(|one| one.at == section);
+        if self.tree.names("listeners").is_empty() && self.config.listeners.is_empty() && !told {
+            let problem = "no listener, so nothing would be served: write [listeners.http] \
+                           and under it `address = \":8080\"`";
+            self.add(Diagnostic::new(Code::E0403, section, problem, "nothing in it"));
+        }
+        for name in self.tree.names("listeners") {
+            self.exists(&["listeners", name, "pool"], "pool", &format!("listener `{name}`"));
+        }
+        let config = self.config;
+        let mut taken: Vec<(Listen, String, Option<At>)> = Vec::new();
+        if let Bind::Listen(listen) = config.metrics.address {
+            let at = self.tree.value(&["metrics", "address"]);
+            taken.push((listen, "[metrics]".to_owned(), at));
+        }
+        for (name, listener) in &config.listeners {
+            let at = self.tree.value(&["listeners", name.as_str(), "address"]);
+            let other = taken.iter().find(|(listen, ..)| listen.overlaps(listener.address));
+            if let Some((listen, who, first)) = other.cloned() {
+                let free = listener.address.port().checked_add(1).unwrap_or(8080);
+                let problem = format!(
+                    "{} is taken by {who}, which listens on {listen}: \
+                     write another port, such as \":{free}\"",
+                    listener.address
+                );
+                let label = "cannot be bound a second time";
+                let found = Diagnostic::new(Code::E0406, at.clone(), problem, label);
+                let default = if first.is_none() && who == "[metrics]" {
+                    "[metrics] listens on 127.0.0.1:9347 unless its address is set"
+                } else {
+                    ""
+                };
+                self.add(found.also(first, "the first").note(default));
+            }
+            taken.push((listener.address, format!("listener `{name}`"), at));
+        }
+    }
+
+    fn routes(&mut self) {
+        for name in self.tree.names("routes") {
+            let who = format!("route `{name}`");
+            self.exists(&["routes", name, "pool"], "pool", &who);
+            let listeners = ["routes", name, "listeners"];
+            self.exists(&listeners, "listener", &who);
+            for index in 0..self.tree.count(&listeners) {
+                let index = index.to_string();
+                self.exists(&["routes", name, "listeners", &index], "listener", &who);
+            }
+        }
+        let config = self.config;
+        for (name, route) in &config.routes {
+            let name = name.as_str();
+            if name == &*Name::none() {
+                let problem = "`none` stands in metrics for requests that no route matched: \
+                               write another name";
+                let at = self.tree.key(&["routes", name]);
+                self.add(Diagnostic::new(Code::E0103, at, problem, "taken"));
+            }
+            if route.path.is_some() && route.path_prefix.is_some() {
+                let problem = format!(
+                    "route `{name}` has both `path` and `path_prefix`: write one of them, \
+                     `path` for the whole path or `path_prefix` for its beginning"
+                );
+                let at = self.tree.key(&["routes", name, "path_prefix"]);
+                let found = Diagnostic::new(Code::E0402, at, problem, "not together with `path`");
+                let path = self.tree.key(&["routes", name, "path"]);
+                self.add(found.also(path, "the other one"));
+            }
+            self.path(&["routes", name, "path"], route.path.as_deref());
+            self.path(&["routes", name, "path_prefix"], route.path_prefix.as_deref());
+            for (index, host) in route.host.iter().enumerate() {
+                self.host(name, index, host);
+            }
+        }
+    }
+
+    /// A name that is used must be one of the section's names.
+    fn exists(&mut self, path: &[&str], what: &str, who: &str) {
+        let Some((name, at)) = self.tree.text(path) else { return };
+        if name.parse::<Name>().is_err() {
+            // No name at all: that has been told.
+            return;
+        }
+        let section = format!("{what}s");
+        // The tree also has those that could not be read; the structs, those of a mended section.
+        let mut names = self.tree.names(&section);
+        let read: Vec<&str> = match what {
+            "pool" => self.config.pools.keys().map(Name::as_str).collect(),
+            _ => self.config.listeners.keys().map(Name::as_str).collect(),
+        };
+        names.extend(read.into_iter().filter(|name| !self.tree.names(&section).contains(name)));
+        if names.contains(&name) {
+            return;
+        }
+        let said = shown(name);
+        let near = nearest(name, names.iter().copied());
+        let named = format!("no {what} `{said}`, named by {who}");
+        let problem = match near.or_else(|| names.first().copied()) {
+            Some(other) => format!("{named}: write `{}`, or add [{section}.{said}]", shown(other)),
+            None => format!("{named}: add [{section}.{said}]"),
+        };
+        let label = near.map_or_else(
+            || format!("not a {what} of this file"),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let listed: Vec<String> = names.iter().take(12).map(|name| shown(name)).collect();
+        let note = if listed.is_empty() {
+            String::new()
+        } else {
+            format!("{section} here: {}", listed.join(", "))
+        };
+        self.add(Diagnostic::new(Code::E0301, Some(at), problem, label).note(note));
+    }
+
+    fn path(&mut self, at: &[&str], path: Option<&str>) {
+        let Some(path) = path.filter(|path| normalise(path.as_bytes()).is_err()) else { return };
+        let key = at.last().copied().unwrap_or_default();
+        let bare = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
+        let mended = format!("/{}", shown(bare));
+        let problem = if path.starts_with('/') && !path.contains(['?', '#']) {
+            format!(
+                "`{key}` is no path that a request can have: write one in ASCII, its other \
+                 characters as %XX, that stays below the root"
+            )
+        } else if path.starts_with('/') {
+            format!("`{key}` has no query and no fragment: write \"{mended}\"")
+        } else {
+            format!("`{key}` begins with a slash: write \"{mended}\"")
+        };
+        self.add(Diagnostic::new(Code::E0103, self.tree.value(at), problem, "no path"));
+    }
+
+    fn host(&mut self, route: &str, index: usize, host: &str) {
+        let index = index.to_string();
+        let list = ["routes", route, "host", &index];
+        let at = match self.tree.count(&list[..3]) {
+            0 => self.tree.value(&list[..3]),
+            _ => self.tree.value(&list),
+        };
+        let bare = host.split_once("://").map_or(host, |(_, rest)| rest);
+        let bare = shown(bare.split('/').next().unwrap_or_default());
+        let (code, problem, label) = if host.contains('/') {
+            (Code::E0106, format!("a host is a name, not a URL: write \"{bare}\""), "a URL")
+        } else if host.is_empty() {
+            let problem = "a host is a name, not an empty text: write one, or remove `host`";
+            (Code::E0103, problem.to_owned(), "matches nothing")
+        } else if host.contains('*') {
+            let problem = "this version knows no `*` in hosts: write each name, \
+                           or remove `host` to match every one";
+            (Code::E0103, problem.to_owned(), "would match no request")
+        } else if host.contains(char::is_whitespace) {
+            let problem = "a host has no spaces: write several as a list [\"a\", \"b\"]";
+            (Code::E0103, problem.to_owned(), "would match no request")
+        } else if check_authority(host.as_bytes()).is_err() || host.ends_with('.') {
+            let problem = "no request can name this host: write a name in ASCII (another one as \
+                           xn--…) without a dot at its end, or an IPv6 address in [brackets]";
+            (Code::E0103, problem.to_owned(), "would match no request")
+        } else {
+            return;
+        };
+        self.add(Diagnostic::new(code, at, problem, label));
+    }
+
+    fn pools(&mut self) {
+        let config = self.config;
+        let used: BTreeSet<&str> = ["listeners", "routes"]
+            .iter()
+            .flat_map(|section| {
+                let names = self.tree.names(section);
+                names.into_iter().filter_map(|name| self.tree.text(&[section, name, "pool"]))
+            })
+            .map(|(pool, _)| pool)
+            .collect();
+        // With an error elsewhere, that may be the reason.
+        let sure = self.found.iter().all(|one| one.code.is_warning());
+        for (name, pool) in &config.pools {
+            let name = name.as_str();
+            if sure && !used.contains(name) {
+                let problem = format!(
+                    "pool `{name}` is never used: write `pool = \"{name}\"` in a route or \
+                     a listener, or remove it"
+                );
+                let at = self.tree.key(&["pools", name]);
+                self.add(Diagnostic::new(Code::W0102, at, problem, "nothing leads here"));
+            }
+            self.endpoints(name, pool);
+            self.balance(name, &pool.balance);
+            if let Some(health) = &pool.health {
+                self.health(name, health);
+            }
+        }
+    }
+
+    fn endpoints(&mut self, name: &str, pool: &pool::Config) {
+        let list = ["pools", name, "endpoints"];
+        if self.tree.count(&list) == 0 && pool.endpoints.is_empty() {
+            let problem =
+                format!("pool `{name}` has no endpoint: write `endpoints = [\"127.0.0.1:3000\"]`");
+            let at = self.tree.value(&list);
+            self.add(Diagnostic::new(Code::E0403, at, problem, "an empty list"));
+        }
+        // By the places in the file: those that could not be read are not in the struct.
+        let mut seen: BTreeMap<Address, At> = BTreeMap::new();
+        for index in 0..self.tree.count(&list) {
+            let index = index.to_string();
+            let path = ["pools", name, "endpoints", &index, "address"];
+            let text = self.tree.text(&path[..4]).or_else(|| self.tree.text(&path));
+            let Some((text, at)) = text else { continue };
+            let Ok(address) = text.parse::<Address>() else { continue };
+            let Some(first) = seen.insert(address, at.clone()) else { continue };
+            let problem = format!(
+                "endpoint {address} is twice in pool `{name}`: remove one, or write \
+                 {{ address = \"{address}\", weight = 2 }} for a double share"
+            );
+            let found = Diagnostic::new(Code::E0204, Some(at), problem, "the second");
+            self.add(found.also(Some(first), "the first"));
+        }
+        let weights = (0..self.tree.count(&list)).filter_map(|index| {
+            let index = index.to_string();
+            self.tree.integer(&["pools", name, "endpoints", &index, "weight"])
+        });
+        for at in weights.filter(|(weight, _)| *weight == 0).map(|(_, at)| at).collect::<Vec<_>>() {
+            let problem = "`weight` is 1 to 65535, not 0: write 1, or remove the endpoint";
+            self.add(Diagnostic::new(Code::E0105, Some(at), problem, "1 to 65535"));
+        }
+    }
+
+    fn balance(&mut self, name: &str, choice: &Choice) {
+        let at = self.tree.value(&["pools", name, "balance"]);
+        let words = &balance::WORDS;
+        if words.contains(&&*choice.name) {
+            if let Err(fault) = options(choice) {
+                self.add(fault.at(at));
+            }
+            return;
+        }
+        let said = shown(&choice.name);
+        let foreign = words::value(&choice.name, words);
+        let near = nearest(&choice.name, words.iter().copied());
+        let (write, label) = match (foreign, near) {
+            (Some(foreign), _) => (
+                format!("`{}`", foreign.ours),
+                format!("{}'s `{said}` is `{}` here", foreign.who, foreign.ours),
+            ),
+            (None, Some(near)) => (format!("`{near}`"), format!("did you mean `{near}`?")),
+            (None, None) => (format!("`{}`", words.join("`, `")), "none of them".to_owned()),
+        };
+        let problem = format!("no balancing algorithm `{said}`: write {write}");
+        let note = format!("algorithms: {}", words.join(", "));
+        self.add(Diagnostic::new(Code::E0104, at, problem, label).note(note));
+    }
+
+    fn health(&mut self, name: &str, health: &health::Config) {
+        let path = |key| ["pools", name, "health", key];
+        self.path(&path("path"), health.path.as_deref());
+        for (key, duration) in [("interval", health.interval), ("timeout", health.timeout)] {
+            if duration < Duration::from_millis(10) {
+                let problem = format!("`{key}` is at least \"10ms\": write \"1s\", or more");
+                let at = self.tree.value(&path(key));
+                self.add(Diagnostic::new(Code::E0105, at, problem, "too short"));
+            }
+        }
+        for (key, count) in [
+            ("healthy_threshold", health.healthy_threshold),
+            ("unhealthy_threshold", health.unhealthy_threshold),
+        ] {
+            if count == 0 {
+                let problem = format!("`{key}` is 1 or more, not 0: write 1 to judge at once");
+                let at = self.tree.value(&path(key));
+                self.add(Diagnostic::new(Code::E0105, at, problem, "1 to 65535"));
+            }
+        }
+        if let Some(of @ (Type::Tcp | Type::Off)) = health.r#type
+            && health.path.is_some()
+        {
+            let of = if of == Type::Tcp { "tcp" } else { "off" };
+            let problem = format!(
+                "`path` is for `type = \"http\"`, not \"{of}\": write that, or remove `path`"
+            );
+            let at = self.tree.key(&path("path"));
+            let found = Diagnostic::new(Code::E0402, at, problem, "asks for nothing");
+            self.add(found.also(self.tree.value(&path("type")), "because of this"));
+        }
+        let sure = !self.tree.is_wrong(&["pools", name, "health"], self.found);
+        if sure && health.timeout > health.interval {
+            let problem = format!(
+                "a check may take {}, longer than the {} until the next one: \
+                 write a `timeout` of at most \"{}\"",
+                health.timeout, health.interval, health.interval
+            );
+            // Whichever of the two is written in the file.
+            let written = |key| self.tree.text(&path(key)).map(|(_, at)| at);
+            let at = written("timeout").or_else(|| written("interval"));
+            self.add(Diagnostic::new(Code::W0109, at, problem, "the two contradict"));
+        }
+    }
+}
+
+/// Whether an algorithm takes the options it is given.
+fn options(choice: &Choice) -> Result<(), Fault> {
+    kind::build(balance::KINDS, choice).map(drop)
+}

@@ -1,0 +1,110 @@
+//! Words of nginx, HAProxy, Traefik, Envoy and Caddy, and ours.
+//!
+//! The reader asks here when it meets a key or a value it does not know, before it guesses by
+//! spelling: a newcomer brings the words of another proxy. A table, and no mechanism.
+
+/// A foreign key: the word, whose it is, and ours. Of several rows with one word, the first whose
+/// own word fits the section counts.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("bind", "HAProxy", "address"),
+    ("listen", "nginx", "address"),
+    ("url", "Traefik", "address"),
+    ("host_port", "Envoy", "address"),
+    ("frontend", "HAProxy", "listeners"),
+    ("entrypoint", "Traefik", "listeners"),
+    ("entrypoints", "Traefik", "listeners"),
+    ("upstream", "nginx", "pools"),
+    ("upstream", "nginx", "pool"),
+    ("upstreams", "Caddy", "pools"),
+    ("upstreams", "Caddy", "endpoints"),
+    ("proxy_pass", "nginx", "pool"),
+    ("reverse_proxy", "Caddy", "pool"),
+    ("to", "Caddy", "pool"),
+    ("backend", "HAProxy", "pools"),
+    ("backend", "HAProxy", "pool"),
+    ("backends", "HAProxy", "pools"),
+    ("default_backend", "HAProxy", "pool"),
+    ("use_backend", "HAProxy", "pool"),
+    ("cluster", "Envoy", "pools"),
+    ("cluster", "Envoy", "pool"),
+    ("clusters", "Envoy", "pools"),
+    ("service", "Traefik", "pools"),
+    ("service", "Traefik", "pool"),
+    ("services", "Traefik", "pools"),
+    ("router", "Traefik", "routes"),
+    ("routers", "Traefik", "routes"),
+    ("location", "nginx", "routes"),
+    ("location", "nginx", "path_prefix"),
+    ("prefix", "Envoy", "path_prefix"),
+    ("pathprefix", "Traefik", "path_prefix"),
+    ("server", "HAProxy", "listeners"),
+    ("server", "HAProxy", "endpoints"),
+    ("servers", "Traefik", "endpoints"),
+    ("server_name", "nginx", "host"),
+    ("hosts", "Traefik", "host"),
+    ("domains", "Envoy", "host"),
+    ("lb_policy", "Envoy", "balance"),
+    ("lb_algorithm", "Envoy", "balance"),
+    ("healthcheck", "Traefik", "health"),
+    ("health_check", "nginx", "health"),
+    ("health_checks", "Envoy", "health"),
+    ("health_uri", "Caddy", "health"),
+    ("uri", "HAProxy", "path"),
+    ("inter", "HAProxy", "interval"),
+    ("rise", "HAProxy", "healthy_threshold"),
+    ("passes", "nginx", "healthy_threshold"),
+    ("fall", "HAProxy", "unhealthy_threshold"),
+    ("fails", "nginx", "unhealthy_threshold"),
+    ("worker_processes", "nginx", "workers"),
+    ("nbthread", "HAProxy", "workers"),
+    ("concurrency", "Envoy", "workers"),
+    ("accesslog", "Traefik", "access_log"),
+    ("prometheus", "Caddy", "metrics"),
+];
+
+/// A foreign value: the word in lower case, whose it is, and ours.
+const VALUES: &[(&str, &str, &str)] = &[
+    ("leastconn", "HAProxy", "least-requests"),
+    ("least_conn", "nginx", "least-requests"),
+    ("least_request", "Envoy", "least-requests"),
+    ("least-connections", "Traefik", "least-requests"),
+    ("roundrobin", "HAProxy", "round-robin"),
+    ("round_robin", "Envoy", "round-robin"),
+    ("rr", "IPVS", "round-robin"),
+    ("wrr", "Traefik", "round-robin"),
+    ("static-rr", "HAProxy", "round-robin"),
+    ("/dev/stdout", "nginx", "stdout"),
+    ("/dev/stderr", "nginx", "stderr"),
+    ("httpchk", "HAProxy", "http"),
+];
+
+/// What a word of another proxy is called here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// Whose word it is.
+    pub who: &'static str,
+    /// Our word.
+    pub ours: &'static str,
+}
+
+/// The key of `known` that the foreign key `word` means.
+pub fn key(word: &str, known: &[&str]) -> Option<Foreign> {
+    find(KEYS, word, known)
+}
+
+/// The value of `known` that the foreign value `word` means.
+pub fn value(word: &str, known: &[&str]) -> Option<Foreign> {
+    find(VALUES, word, known)
+}
+
+fn find(
+    table: &[(&str, &'static str, &'static str)],
+    word: &str,
+    ours: &[&str],
+) -> Option<Foreign> {
+    let word = word.to_ascii_lowercase();
+    table
+        .iter()
+        .find(|(foreign, _, own)| *foreign == word && ours.contains(own))
+        .map(|&(_, who, ours)| Foreign { who, ours })
+}
