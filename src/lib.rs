@@ -4,6 +4,7 @@
 //! A module may use only the modules below it. `tests/house.rs` holds us to that.
 
 // Operator: what a person touches.
+pub mod cli; // the commands: run, check, explain, demo
 pub mod config; // the whole TOML file: read, check, compile
 pub mod runtime; // the process: workers, reload, shutdown
 mod admin; // the metrics port

@@ -1,0 +1,119 @@
+//! `weir run`: load, compile, start the process, and obey signals until it ends.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::check::style;
+use super::{Exit, tell};
+use crate::config::{self, Files};
+use crate::net::socket;
+use crate::runtime::process::Process;
+use crate::telemetry::log;
+
+/// Runs the file, or the one that is found, until a signal ends it.
+pub fn run(file: Option<&Path>) -> Exit {
+    let path = config::find(file);
+    let files = Files::new(&path);
+    let (blueprint, warnings) = match files.first() {
+        Ok(first) => first,
+        Err(report) => {
+            tell(&format!("{}{}\n", report.render(style(&io::stderr())), report.summary()));
+            return Exit::Config;
+        }
+    };
+    if !warnings.is_empty() {
+        tell(&format!("{}{}\n", warnings.render(style(&io::stderr())), warnings.summary()));
+    }
+    let log = match log::start() {
+        Ok(log) => log,
+        Err(error) => {
+            tell(&format!("weir: {error}\n"));
+            return Exit::Failed;
+        }
+    };
+    match socket::raise_descriptor_limit() {
+        Ok((before, after)) => tracing::debug!(before, after, "limit on open descriptors"),
+        Err(error) => tracing::warn!(%error, "the limit on open descriptors stays as it is"),
+    }
+    // Before any port is open: whoever sees one may send a signal.
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tell(&format!("weir: signals cannot be received: {error}\n"));
+            return Exit::Failed;
+        }
+    };
+    let (workers, listeners) = (blueprint.workers, blueprint.listeners.clone());
+    let process = match Process::start(blueprint, Box::new(files)) {
+        Ok(process) => process,
+        Err(error) => {
+            tell(&format!("weir: {error}\n"));
+            return Exit::Failed;
+        }
+    };
+    let threads = if workers == 1 { "worker" } else { "workers" };
+    tell(&format!("weir {}  {}  {workers} {threads}\n", env!("CARGO_PKG_VERSION"), path.display()));
+    for plan in listeners {
+        let name = &plan.listener.name;
+        if let Some(address) = process.address(name) {
+            tell(&format!("  {name:<8} http://{address}\n"));
+        }
+    }
+    if let Some(address) = process.metrics_address() {
+        tell(&format!("  {:<8} http://{address}/metrics\n", "metrics"));
+    }
+    signals.obey(process);
+    log.flush();
+    Exit::Ok
+}
+
+/// The signals a process obeys.
+struct Signals {
+    runtime: Runtime,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let within = runtime.enter();
+        let hangup = signal(SignalKind::hangup())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(within);
+        Ok(Self { runtime, hangup, terminate, interrupt })
+    }
+
+    /// SIGHUP reloads, SIGTERM and SIGINT stop; a second one stops at once.
+    fn obey(self, process: Process) {
+        let Self { runtime, mut hangup, mut terminate, mut interrupt } = self;
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = hangup.recv() => { process.reload(); },
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                }
+            }
+            let patience = DRAIN.as_secs();
+            tracing::info!("stopping: no new connections, at most {patience} s for open requests");
+            let stopping = tokio::task::spawn_blocking(move || process.stop(DRAIN));
+            tokio::select! {
+                _ = stopping => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        // The thread that waits for open requests does not hold up a second signal.
+        runtime.shutdown_background();
+    }
+}
+
+/// How long open requests may take to end.
+const DRAIN: Duration = Duration::from_secs(30);
