@@ -1,0 +1,162 @@
+//! The binary as a person meets it: exit codes, sentences that say what to do, signals.
+
+use std::io::Read;
+
+use crate::harness::{Client, Spawned, Upstream, one_pool, refusing, until};
+
+fn directory(text: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("weir.toml"), text).unwrap();
+    directory
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_wrong_file_at_the_start_is_exit_78_and_opens_no_port() {
+    let port = refusing();
+    let wrong = format!(
+        "[listeners.web]\nadress = \"{port}\"\npool = \"ap\"\n[pools.app]\nendpoints = []\n"
+    );
+    let directory = directory(&wrong);
+    for command in ["run", "check"] {
+        let output = Spawned::run(directory.path(), &[command]);
+        assert_eq!(output.status.code(), Some(78), "{command}");
+        let said = text(&output.stdout) + &text(&output.stderr);
+        for code in ["E0201", "E0301"] {
+            assert!(said.contains(code), "{command}: {said}");
+        }
+        assert!(said.contains("write `address`") && said.contains("weir.toml:2:1"), "{said}");
+    }
+    assert!(std::net::TcpStream::connect(port).is_err());
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence_with_the_fix() {
+    let taken = Upstream::replying("x");
+    let config = format!("{}[metrics]\naddress = \"off\"\n", one_pool(&[&taken]));
+    let directory = directory(&config.replace("127.0.0.1:0", &taken.to_string()));
+    let output = Spawned::run(directory.path(), &["run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("in use") && said.contains("another port"), "{said}");
+}
+
+#[test]
+fn a_second_weir_never_shares_a_port() {
+    let (a, port) = (Upstream::replying("x"), refusing());
+    let config = one_pool(&[&a]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!("{config}[metrics]\naddress = \"off\"\n"));
+    let _first = Spawned::start(directory.path(), &["run"]);
+    until("it listens", || std::net::TcpStream::connect(port).is_ok());
+    let second = Spawned::run(directory.path(), &["run"]);
+    assert_eq!(second.status.code(), Some(1));
+}
+
+#[test]
+fn a_missing_file_says_what_to_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Spawned::run(directory.path(), &["check"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stdout).contains("E0501"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn every_word_that_weir_says_can_be_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    for word in ["E0201", "round-robin", "least-requests", "connect_failure", "no_endpoint"] {
+        let output = Spawned::run(directory.path(), &["explain", word]);
+        assert_eq!(output.status.code(), Some(0), "{word}");
+        assert!(text(&output.stdout).lines().count() >= 2, "{word}");
+    }
+    let output = Spawned::run(directory.path(), &["explain", "E9999"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn sighup_reloads_and_sigterm_lets_open_requests_end() {
+    let slow = Upstream::scripted(|mut peer| {
+        let Some(request) = peer.request() else { return };
+        if request.starts_with("GET /slow") {
+            // Until the test lets go: it closes the connection of its own.
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+            peer.request();
+        }
+        peer.reply("ok");
+    });
+    let port = refusing();
+    let config = one_pool(&[&slow]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!(
+        "{config}[metrics]\naddress = \"off\"\n[access_log]\noutput = \"off\"\n"
+    ));
+    let mut weir = Spawned::start(directory.path(), &["run"]);
+    until("it listens", || std::net::TcpStream::connect(port).is_ok());
+    let mut stderr = weir.child().stderr.take().unwrap();
+    let bad = std::fs::read_to_string(directory.path().join("weir.toml")).unwrap() + "wrong = 1\n";
+    std::fs::write(directory.path().join("weir.toml"), bad).unwrap();
+    weir.signal("HUP");
+    let mut said = String::new();
+    let mut block = [0; 4096];
+    until("the report is in the log", || {
+        let n = stderr.read(&mut block).unwrap_or_default();
+        said.push_str(&text(&block[..n]));
+        said.contains("reload refused") && said.contains("wrong")
+    });
+    let mut client = Client::connect(port);
+    assert_eq!(client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").answer().text(), "ok");
+    let mut open = Client::connect(port);
+    open.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    slow.until_requests(2);
+    weir.signal("TERM");
+    until("it accepts no more", || std::net::TcpStream::connect(port).is_err());
+    assert!(client.is_closed(), "an idle connection is closed");
+    drop(slow);
+    drop(open);
+    let mut code = None;
+    until("it ends", || {
+        code = weir.child().try_wait().unwrap();
+        code.is_some()
+    });
+    assert_eq!(code.unwrap().code(), Some(0));
+}
+
+#[test]
+fn nobody_who_reads_the_log_is_no_reason_to_stop() {
+    let a = Upstream::replying("a");
+    let (port, metrics) = (refusing(), refusing());
+    let config = one_pool(&[&a]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!("{config}[metrics]\naddress = \"{metrics}\"\n"));
+    let mut weir = Spawned::start(directory.path(), &["run"]);
+    until("it listens", || std::net::TcpStream::connect(port).is_ok());
+    drop((weir.child().stdout.take(), weir.child().stderr.take()));
+    let path = directory.path().join("weir.toml");
+    for _ in 0..3 {
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "wrong = 1\n").unwrap();
+        weir.signal("HUP");
+    }
+    let refused = || {
+        let request = "GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";
+        let text = Client::connect(metrics).send(request).answer().text();
+        text.contains("weir_config_last_reload_successful 0")
+    };
+    until("the reload was refused, and told so", refused);
+    assert_eq!(
+        Client::connect(port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").answer().status,
+        200
+    );
+    weir.signal("TERM");
+    until("it ends", || weir.child().try_wait().unwrap().is_some());
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    for path in ["/dev/zero", "."] {
+        let output = Spawned::run(directory.path(), &["check", path]);
+        assert_eq!(output.status.code(), Some(78), "{path}");
+        assert!(text(&output.stdout).contains("E0501"), "{path}");
+    }
+}

@@ -1,0 +1,21 @@
+//! What tests use: a weir started from TOML text, scripted upstreams, a client that sends raw bytes.
+//!
+//! Real sockets on ephemeral loopback ports; no sleeping: a test waits for a condition, or moves the clock.
+
+mod client;
+pub mod tree;
+mod upstream;
+mod weir;
+
+pub use client::{Answer, Client};
+pub use upstream::{Peer, Upstream, refusing};
+pub use weir::{Spawned, Weir, until};
+
+/// A configuration with one listener, `web`, and one pool, `app`, of these endpoints.
+pub fn one_pool(endpoints: &[&dyn std::fmt::Display]) -> String {
+    let endpoints: Vec<String> = endpoints.iter().map(|e| format!("\"{e}\"")).collect();
+    format!(
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\npool = \"app\"\n\n[pools.app]\nendpoints = [{}]\n",
+        endpoints.join(", ")
+    )
+}

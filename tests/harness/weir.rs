@@ -1,0 +1,190 @@
+//! A weir under test: in this process from TOML text, or the real binary.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use weir::config::Files;
+use weir::diagnostic::Style;
+use weir::runtime::process::{Process, Reloaded};
+
+use super::client::{Answer, Client};
+
+/// A weir that runs within the test's process, on ports of its own.
+pub struct Weir {
+    process: Option<Process>,
+    directory: TempDir,
+}
+
+impl Weir {
+    /// Starts a weir; its ports are bound when this returns. What the text does not say about metrics and
+    /// the access log is said for it: any port, and off.
+    pub fn start(text: impl AsRef<str>) -> Self {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("weir.toml");
+        std::fs::write(&path, complete(text.as_ref())).unwrap();
+        let files = Files::new(&path);
+        let (blueprint, _) = files.first().unwrap_or_else(|report| {
+            panic!("the test's configuration is wrong:\n{}", report.render(Style::Plain))
+        });
+        let process = Process::start(blueprint, Box::new(files)).expect("weir starts");
+        Self { process: Some(process), directory }
+    }
+
+    pub fn process(&self) -> &Process {
+        self.process.as_ref().expect("it runs until it is dropped")
+    }
+
+    /// The address of the listener `web`.
+    pub fn address(&self) -> SocketAddr {
+        self.process().address("web").expect("there is a listener `web`")
+    }
+
+    /// A new connection to the listener `web`.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// GETs a path over a new connection.
+    pub fn get(&self, path: &str) -> Answer {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
+        self.connect().send(request).answer()
+    }
+
+    /// Replaces the configuration's text; the watch may notice, or not yet.
+    pub fn write(&self, text: impl AsRef<str>) {
+        std::fs::write(self.path(), complete(text.as_ref())).unwrap();
+    }
+
+    /// Replaces the configuration's text and reloads.
+    pub fn reload(&self, text: impl AsRef<str>) -> Reloaded {
+        // Beside the file, so that the watch does not come first.
+        let beside = self.directory.path().join("weir.toml.new");
+        std::fs::write(&beside, complete(text.as_ref())).unwrap();
+        std::fs::rename(beside, self.path()).unwrap();
+        self.process().reload()
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("weir.toml")
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, seconds: u64) {
+        self.process().advance(Duration::from_secs(seconds));
+    }
+
+    /// What a scrape answers.
+    pub fn scrape(&self) -> String {
+        let address = self.process().metrics_address().expect("metrics are on");
+        let request = "GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";
+        Client::connect(address).send(request).answer().text()
+    }
+
+    /// The value of a sample, written as Prometheus shows it: `weir_endpoint_up{pool="app",...}`; labels
+    /// may be left out from the right, then the samples are summed.
+    pub fn metric(&self, sample: &str) -> f64 {
+        let text = self.scrape();
+        let prefix = sample.strip_suffix('}').unwrap_or(sample);
+        text.lines()
+            .filter(|line| line.starts_with(prefix))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Waits until a sample has this value.
+    pub fn until_metric(&self, sample: &str, value: f64) {
+        until(&format!("{sample} is {value}"), || self.metric(sample) == value);
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        let Some(process) = self.process.take() else { return };
+        let panics = if std::thread::panicking() { 0.0 } else { panics(&process) };
+        process.stop(Duration::ZERO);
+        assert_eq!(panics, 0.0, "a connection was lost to a bug in weir");
+    }
+}
+
+fn panics(process: &Process) -> f64 {
+    let Some(address) = process.metrics_address() else { return 0.0 };
+    let request = "GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";
+    let text = Client::connect(address).send(request).answer().text();
+    let line = text.lines().find(|line| line.starts_with("weir_panics_total "));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+}
+
+/// What a test's text leaves open.
+fn complete(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (section, body) in
+        [("metrics", "address = \"127.0.0.1:0\""), ("access_log", "output = \"off\"")]
+    {
+        if !text.contains(&format!("[{section}]")) {
+            text.push_str(&format!("\n[{section}]\n{body}\n"));
+        }
+    }
+    if !text.contains("[runtime]") {
+        text.push_str("\n[runtime]\nworkers = 2\n");
+    }
+    text
+}
+
+/// The real binary, running.
+pub struct Spawned {
+    child: Child,
+}
+
+impl Spawned {
+    /// Runs the binary with these arguments in a directory, its talk and its results kept.
+    pub fn run(directory: &std::path::Path, arguments: &[&str]) -> Output {
+        Self::command(directory, arguments).output().expect("the binary runs")
+    }
+
+    /// Starts the binary.
+    pub fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
+        let mut command = Self::command(directory, arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Self { child: child.expect("the binary runs") }
+    }
+
+    fn command(directory: &std::path::Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).current_dir(directory).env_remove("WEIR_CONFIG");
+        command.env("NO_COLOR", "1").env_remove("RUST_LOG");
+        command
+    }
+
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Sends a signal, named without SIG.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a condition; fails when it takes too long.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_types, reason = "a test's patience is real time")]
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never happened: {what}");
+        #[expect(clippy::disallowed_methods, reason = "looks again a little later")]
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,21 @@
+//! What weir promises, one file per promise.
+
+#![cfg(test)]
+
+mod access_log;
+mod balancing;
+mod cli;
+mod demo;
+mod diagnostics;
+mod harness;
+mod health;
+mod house;
+mod http1;
+mod lying_endpoints;
+mod metrics;
+mod reference;
+mod reload;
+mod retries;
+mod routing;
+mod smuggling;
+mod unread_bodies;

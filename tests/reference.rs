@@ -1,0 +1,90 @@
+//! `config/reference.toml` tells every key there is, and the defaults it tells are the real ones.
+
+use std::collections::BTreeSet;
+
+use toml::{Table, Value};
+use weir::config;
+
+const REFERENCE: &str = include_str!("../config/reference.toml");
+
+/// The keys of a document, with `*` for names, as `config::keys` writes them.
+fn written(table: &Table, path: &str, found: &mut BTreeSet<String>) {
+    for (key, value) in table {
+        let named = matches!(path, "listeners" | "routes" | "pools");
+        let path = match path {
+            "" => key.clone(),
+            path if named => format!("{path}.*"),
+            path => format!("{path}.{key}"),
+        };
+        if !named {
+            found.insert(path.clone());
+        }
+        match value {
+            Value::Table(inner) => written(inner, &path, found),
+            Value::Array(list) => {
+                for inner in list.iter().filter_map(Value::as_table) {
+                    written(inner, &format!("{path}[]"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn it_shows_every_key_and_no_other() {
+    let table: Table = toml::from_str(REFERENCE).unwrap();
+    let mut shown = BTreeSet::new();
+    written(&table, "", &mut shown);
+    let known: BTreeSet<String> = config::keys().iter().cloned().collect();
+    let missing: Vec<_> = known.difference(&shown).collect();
+    let invented: Vec<_> = shown.difference(&known).collect();
+    assert!(missing.is_empty(), "not in config/reference.toml: {missing:?}");
+    assert!(invented.is_empty(), "in config/reference.toml only: {invented:?}");
+}
+
+#[test]
+fn it_loads_without_a_word() {
+    let loaded = config::parse("reference.toml", REFERENCE).unwrap();
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn the_defaults_it_shows_are_the_real_ones() {
+    let shown = config::parse("reference.toml", REFERENCE).unwrap().config;
+    // The same file without each line that shows a default: a whole entry on one line, no "e.g.".
+    let mut section = "";
+    let mut dropped = 0;
+    let mut left = String::new();
+    for line in REFERENCE.lines() {
+        if line.starts_with('[') {
+            section = line;
+        }
+        let entry = line.split_once('=').is_some_and(|(key, _)| !key.contains(['#', '{', '[']));
+        let example = line.contains("# e.g.") || !line.contains('#') || section == "[routes.ping]";
+        if entry && !example {
+            dropped += 1;
+            continue;
+        }
+        left.push_str(line);
+        left.push('\n');
+    }
+    let real = config::parse("reference.toml", &left).unwrap().config;
+    assert_eq!(shown, real);
+    assert_eq!(dropped, 10, "lines that show a default");
+}
+
+#[test]
+fn the_examples_are_good_configurations() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let loaded = config::load(&path).unwrap_or_else(|report| {
+            panic!("{}", report.render(weir::diagnostic::Style::Plain));
+        });
+        assert!(loaded.warnings.is_empty(), "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 0);
+}
