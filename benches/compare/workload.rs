@@ -1,0 +1,107 @@
+//! What is asked of each target, and how much of a peer's figure weir may need for it.
+//! A new workload is a new row. It must never change a gate to fit a measurement: the gates come
+//! from the design.
+
+use crate::origin;
+
+/// One kind of request, repeated.
+pub struct Workload {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub connections: usize,
+    pub ask: Ask,
+    /// Weir's CPU time per request is at most this share of each peer's.
+    pub gate: f64,
+}
+
+/// The request of a workload.
+pub enum Ask {
+    /// A GET, answered with so many bytes.
+    Get(&'static str),
+    /// A POST of so many bytes, answered with that number.
+    Post(usize),
+}
+
+pub static WORKLOADS: [Workload; 4] = [
+    Workload {
+        name: "get100",
+        what: "GET, 100 B answer",
+        connections: 32,
+        ask: Ask::Get("/100"),
+        gate: 0.90,
+    },
+    Workload {
+        name: "get64k",
+        what: "GET, 64 KiB answer",
+        connections: 16,
+        ask: Ask::Get("/64k"),
+        gate: 0.95,
+    },
+    Workload {
+        name: "get1m",
+        what: "GET, 1 MiB answer",
+        connections: 8,
+        ask: Ask::Get("/1m"),
+        gate: 0.95,
+    },
+    Workload {
+        name: "post10k",
+        what: "POST of 10 KiB, small answer",
+        connections: 32,
+        ask: Ask::Post(10 << 10),
+        gate: 0.85,
+    },
+];
+
+/// The workload that is not a rate: memory per idle connection.
+pub const IDLE: &str = "idle";
+/// Bytes that an idle connection of weir may cost.
+pub const IDLE_GATE: f64 = 2048.0;
+/// A ratio's gate is met up to this much above it, with the upper end of the interval.
+pub const MARGIN: f64 = 0.05;
+/// Fewer rounds judge nothing.
+pub const ENOUGH_ROUNDS: usize = 21;
+
+impl Ask {
+    /// The bytes of the request.
+    pub fn request(&self) -> Vec<u8> {
+        match self {
+            Self::Get(path) => get(path),
+            Self::Post(len) => {
+                let length = format!("Content-Type: text/plain\r\nContent-Length: {len}\r\n");
+                let mut request = head("POST", "/echo-len", &length);
+                request.resize(request.len() + len, b'y');
+                request
+            }
+        }
+    }
+
+    /// The body that must come back.
+    pub fn expect(&self) -> Vec<u8> {
+        match self {
+            Self::Get(path) => {
+                let known = origin::BODIES.iter().find(|(known, _)| known == path);
+                origin::body(known.expect("the table asks for what the origin has").1)
+            }
+            Self::Post(len) => len.to_string().into_bytes(),
+        }
+    }
+}
+
+/// A GET with the fields that a browser sends: a proxy has to read and copy them.
+pub fn get(path: &str) -> Vec<u8> {
+    head("GET", path, "")
+}
+
+fn head(method: &str, path: &str, more: &str) -> Vec<u8> {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: bench.test:8080\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+         Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+         Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n\
+         Referer: http://bench.test:8080/index.html\r\n\
+         Cookie: session=8c1f3a0b9d2e4f5a6b7c8d9e0f1a2b3c; theme=dark\r\n\
+         Cache-Control: max-age=0\r\n{more}\r\n"
+    )
+    .into_bytes()
+}
