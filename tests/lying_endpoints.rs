@@ -6,12 +6,7 @@ use std::io;
 
 use parking_lot::Mutex;
 
-use crate::harness::{Client, Peer, Upstream, Weir, one_pool, until};
-
-/// One worker, so that all connections share one pool.
-fn one_worker(upstream: &Upstream) -> Weir {
-    Weir::start(one_pool(&[upstream]) + "[runtime]\nworkers = 1\n")
-}
+use crate::harness::{Client, Peer, Upstream, Weir, one_worker, until};
 
 fn refused(weir: &Weir, reason: &str) -> f64 {
     weir.metric(&format!("weir_http_refused_total{{route=\"none\",reason=\"{reason}\"}}"))

@@ -172,3 +172,12 @@ fn a_dead_endpoint_does_not_make_connections_to_the_others_heap_up() {
     let retries = weir.metric("weir_pool_retries_total{pool=\"app\",reason=\"connect_failure\"}");
     assert_eq!(retries, 100.0);
 }
+
+#[test]
+fn two_dead_endpoints_of_three_cost_nothing() {
+    let live = Upstream::replying("live");
+    let weir = Weir::start(one_pool(&[&refusing(), &refusing(), &live]));
+    for request in [GET, POST, PUT, GET, POST, PUT] {
+        assert_eq!(weir.connect().send(request).answer().text(), "live", "{request}");
+    }
+}

@@ -5,22 +5,7 @@
 //! the same connection: it must not be answered, and the recording upstream must not see a byte of
 //! either. What becomes of bodies that nobody reads is in `unread_bodies`.
 
-use crate::harness::{Client, Peer, Upstream, Weir, one_pool, until};
-
-/// What an attacker hopes to get through.
-const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-
-/// One worker, so that all connections share one pool.
-fn one_worker(upstream: &Upstream) -> Weir {
-    Weir::start(one_pool(&[upstream]) + "[runtime]\nworkers = 1\n")
-}
-
-/// Answers each request with its path.
-fn echo(mut peer: Peer) {
-    while let Some(request) = peer.request() {
-        peer.reply(request.split(' ').nth(1).unwrap_or_default());
-    }
-}
+use crate::harness::{Client, SMUGGLED, Upstream, Weir, echo, one_pool, one_worker, until};
 
 /// Every one gets its status and nothing more, the upstream nothing at all; others are served on.
 fn all_refused(requests: &[(u16, &[u8])]) {

@@ -4,22 +4,7 @@
 
 use parking_lot::Mutex;
 
-use crate::harness::{Peer, Upstream, Weir, one_pool, until};
-
-/// What an attacker hopes to get through.
-const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-
-/// One worker, so that all connections share one pool.
-fn one_worker(upstream: &Upstream) -> Weir {
-    Weir::start(one_pool(&[upstream]) + "[runtime]\nworkers = 1\n")
-}
-
-/// Answers each request with its path.
-fn echo(mut peer: Peer) {
-    while let Some(request) = peer.request() {
-        peer.reply(request.split(' ').nth(1).unwrap_or_default());
-    }
-}
+use crate::harness::{SMUGGLED, Upstream, Weir, echo, one_pool, one_worker, until};
 
 #[test]
 fn row_18_a_body_is_never_left_to_be_the_next_request() {

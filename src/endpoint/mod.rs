@@ -141,6 +141,11 @@ impl Outcome {
         }
     }
 
+    /// Whether the endpoint has surely not acted on the request.
+    pub const fn is_surely_unsent(self) -> bool {
+        matches!(self, Self::ConnectFailure | Self::Refused)
+    }
+
     /// The outcome of an attempt that was answered.
     pub const fn of_status(status: u16, retry_after: bool) -> Self {
         match status {

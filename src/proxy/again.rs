@@ -43,10 +43,10 @@ pub async fn forward(
             Err(broken) => {
                 last = Some(broken);
                 let outcome = broken.outcome();
-                if !may_retry(outcome, tries.count(), idempotent, upload.is_whole()) {
+                tries.failed(outcome);
+                if !may_retry(outcome, &tries, idempotent) || !upload.is_whole() {
                     return Err(broken.into());
                 }
-                tries.retry_after(outcome);
                 upload.rewind();
                 now = local.now();
             }
@@ -54,19 +54,18 @@ pub async fn forward(
     }
 }
 
-/// Whether another attempt is safe (algorithms.md, section 5): the endpoint has surely not acted, or
-/// acting twice is as good as once; and the body can be sent again.
-fn may_retry(outcome: Outcome, attempts: usize, idempotent: bool, whole_body: bool) -> bool {
-    let safe = match outcome {
-        Outcome::ConnectFailure | Outcome::Refused => true,
-        Outcome::Reset => idempotent,
-        _ => false,
-    };
-    safe && whole_body && attempts < ATTEMPTS
+/// Whether another attempt is safe (algorithms.md, section 5): the endpoint has surely not acted, or acting
+/// twice is as good as once. What was surely not sent does not use up the one repetition.
+fn may_retry(outcome: Outcome, tries: &Tries, idempotent: bool) -> bool {
+    let safe = outcome.is_surely_unsent()
+        || outcome == Outcome::Reset && idempotent && tries.acted() < ACTED;
+    safe && tries.count() < ATTEMPTS
 }
 
-/// The first attempt and one more.
-const ATTEMPTS: usize = 2;
+/// Attempts in all.
+const ATTEMPTS: usize = 3;
+/// Attempts that an endpoint may have acted on.
+const ACTED: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -74,13 +73,26 @@ mod tests {
 
     #[test]
     fn only_what_is_safe_is_sent_again() {
+        let after = |outcomes: &[Outcome], idempotent| {
+            let mut tries = Tries::default();
+            for outcome in outcomes {
+                tries.begin(1);
+                tries.failed(*outcome);
+            }
+            may_retry(outcomes[outcomes.len() - 1], &tries, idempotent)
+        };
         for outcome in Outcome::ALL {
             let unsent = matches!(outcome, Outcome::ConnectFailure | Outcome::Refused);
-            assert_eq!(may_retry(outcome, 1, false, true), unsent, "a POST, {outcome:?}");
+            assert_eq!(after(&[outcome], false), unsent, "a POST, {outcome:?}");
             let idempotent = unsent || outcome == Outcome::Reset;
-            assert_eq!(may_retry(outcome, 1, true, true), idempotent, "a GET, {outcome:?}");
-            assert!(!may_retry(outcome, 1, true, false), "half a body, {outcome:?}");
-            assert!(!may_retry(outcome, 2, true, true), "once is enough, {outcome:?}");
+            assert_eq!(after(&[outcome], true), idempotent, "a GET, {outcome:?}");
+            assert_eq!(after(&[Outcome::ConnectFailure, outcome], true), idempotent);
+            assert_eq!(
+                after(&[Outcome::Reset, outcome], true),
+                unsent,
+                "after a reset: {outcome:?}"
+            );
+            assert!(!after(&[Outcome::Refused, Outcome::Refused, outcome], true), "enough");
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::pool::{Pool, Refusal};
 pub struct Tries {
     ids: [u64; 4],
     count: usize,
-    /// Of the ids, those that are not asked again.
-    excluded: usize,
+    /// How many of them may have acted on the request.
+    acted: usize,
     /// The last attempt went over a connection that had been idle.
     reused: bool,
 }
@@ -32,6 +32,11 @@ impl Tries {
         self.count
     }
 
+    /// How many attempts an endpoint may have acted on.
+    pub fn acted(&self) -> usize {
+        self.acted
+    }
+
     /// Picks an endpoint that was not asked yet. If there is no other, one that closed an idle connection
     /// may be asked again: that says nothing about the endpoint.
     ///
@@ -39,21 +44,23 @@ impl Tries {
     /// There is nobody to ask.
     pub fn pick(&self, local: &Local, pool: &Pool, now: Duration) -> Result<Lease, Refusal> {
         let pick = |tried: &[u64]| pool.pick(local.random(), now, tried);
-        match pick(&self.ids[..self.excluded]) {
-            Err(Refusal) if self.count > 0 && self.reused => pick(&[]),
-            other => other,
+        let asked = &self.ids[..self.count.min(self.ids.len())];
+        match (pick(asked), asked) {
+            (Err(Refusal), [before @ .., _]) if self.reused => pick(before),
+            (picked, _) => picked,
         }
     }
 
-    /// The last attempt failed, and there will be another.
-    pub fn retry_after(&mut self, outcome: Outcome) {
+    /// The last attempt failed.
+    pub fn failed(&mut self, outcome: Outcome) {
         self.reused &= matches!(outcome, Outcome::Refused | Outcome::Reset);
-        self.excluded = self.count.min(self.ids.len());
+        self.acted += usize::from(!outcome.is_surely_unsent());
     }
 
-    fn begin(&mut self, lease: &Lease) {
+    /// Another attempt begins, at the endpoint of this id.
+    pub fn begin(&mut self, endpoint: u64) {
         if let Some(id) = self.ids.get_mut(self.count) {
-            *id = lease.endpoint.id;
+            *id = endpoint;
         }
         self.count += 1;
     }
@@ -80,7 +87,7 @@ pub async fn send(
         0 if !x.pipelined => Reuse::Heard,
         _ => Reuse::Asked,
     };
-    tries.begin(&lease);
+    tries.begin(lease.endpoint.id);
     x.attempts += 1;
     x.endpoint = Some(lease.endpoint.address);
     let mut attempt = Attempt::new(local, pool, &lease.endpoint);

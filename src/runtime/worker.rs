@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub fn start(number: usize, shared: Arc<Shared>, lines: Lines) -> io::Result<Wor
     Ok(Worker { commands, thread })
 }
 
-async fn run(local: std::rc::Rc<Local>, mut commands: UnboundedReceiver<Command>) {
+async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
     let mut closing: HashMap<usize, oneshot::Sender<()>> = HashMap::new();
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -64,18 +65,10 @@ async fn run(local: std::rc::Rc<Local>, mut commands: UnboundedReceiver<Command>
     let patience = loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Command::Listen(listener, socket)) => match tokio::net::TcpListener::from_std(socket) {
-                    Ok(socket) => {
-                        let (close, closed) = oneshot::channel();
-                        closing.insert(listener.id, close);
-                        let accepting = accept(listener, socket, std::rc::Rc::clone(&local), closed);
-                        #[expect(clippy::disallowed_methods, reason = "a listener's accept loop")]
-                        tokio::task::spawn_local(accepting);
-                    }
-                    Err(error) => {
-                        tracing::error!(listener = %listener.name, %error, "cannot listen");
-                    }
-                },
+                Some(Command::Listen(listener, socket)) => {
+                    let id = listener.id;
+                    closing.extend(listen(&local, listener, socket).map(|close| (id, close)));
+                }
                 Some(Command::Close(id)) => drop(closing.remove(&id)),
                 Some(Command::Stop(patience)) => break patience,
                 None => break Duration::ZERO,
@@ -97,6 +90,23 @@ async fn run(local: std::rc::Rc<Local>, mut commands: UnboundedReceiver<Command>
         }
     }
     local.lines.borrow_mut().flush();
+}
+
+/// Accepts on a socket until what is answered is dropped.
+fn listen(
+    local: &Rc<Local>,
+    listener: Arc<Listener>,
+    socket: TcpListener,
+) -> Option<oneshot::Sender<()>> {
+    let name = listener.name.clone();
+    let socket = tokio::net::TcpListener::from_std(socket)
+        .inspect_err(|error| tracing::error!(listener = %name, %error, "cannot listen"))
+        .ok()?;
+    let (close, closed) = oneshot::channel();
+    let accepting = accept(listener, socket, Rc::clone(local), closed);
+    #[expect(clippy::disallowed_methods, reason = "a listener's accept loop")]
+    tokio::task::spawn_local(accepting);
+    Some(close)
 }
 
 /// Ends what has waited too long, and once a second closes idle connections and hands over the log.

@@ -19,3 +19,18 @@ pub fn one_pool(endpoints: &[&dyn std::fmt::Display]) -> String {
         endpoints.join(", ")
     )
 }
+
+/// A weir of one worker, so that all connections share one pool, in front of this upstream.
+pub fn one_worker(upstream: &Upstream) -> Weir {
+    Weir::start(one_pool(&[upstream]) + "[runtime]\nworkers = 1\n")
+}
+
+/// A script: answers each request with its path.
+pub fn echo(mut peer: Peer) {
+    while let Some(request) = peer.request() {
+        peer.reply(request.split(' ').nth(1).unwrap_or_default());
+    }
+}
+
+/// What an attacker hopes to get through.
+pub const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
