@@ -24,9 +24,12 @@ pub struct Writing<'a> {
     pub sent: u64,
     begun: bool,
     ended: bool,
-    /// The client has to take something first, since the kernel had taken so much.
-    blocked: Option<u64>,
+    blocked: Blocked,
 }
+
+/// Whether the client has to take something first, and how much the kernel had taken when that was found.
+#[derive(Default)]
+struct Blocked(Option<u64>);
 
 impl<'a> Writing<'a> {
     /// Nothing is written yet, and if it is bodiless, there is only the head to write.
@@ -39,13 +42,22 @@ impl<'a> Writing<'a> {
     ) -> Self {
         deadline.arm(BODY);
         let (begun, ended) = (bodiless, bodiless);
-        Self { connection, local, deadline, framing, sent: 0, begun, ended, blocked: None }
+        Self {
+            connection,
+            local,
+            deadline,
+            framing,
+            sent: 0,
+            begun,
+            ended,
+            blocked: Blocked::default(),
+        }
     }
 
     /// Writes what there is; ready when all is with the kernel.
     pub fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match body.poll_upload(cx) {
-            Ok(true) if self.blocked.is_none() => self.deadline.arm(BODY),
+            Ok(true) if self.blocked.0.is_none() => self.deadline.arm(BODY),
             Err(Broken::Cut) => return Poll::Ready(Err(Error::ClientGone)),
             // Nothing comes after this answer, but it is an answer.
             _ => {}
@@ -131,15 +143,10 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Gives the client its time anew whenever it takes something, and the endpoint when all is taken.
     fn watch(&mut self) {
         let transport = self.connection.transport.borrow();
-        if transport.is_flushed() {
-            if self.blocked.take().is_some() {
-                self.deadline.arm(BODY);
-            }
-        } else if self.blocked.replace(transport.sent()) != Some(transport.sent()) {
-            self.deadline.arm(WRITE);
+        if let Some(patience) = self.blocked.next(transport.is_flushed(), transport.sent()) {
+            self.deadline.arm(patience);
         }
     }
 
@@ -151,9 +158,36 @@ impl<'a> Writing<'a> {
     }
 }
 
+impl Blocked {
+    /// After a write: how long to wait from now on, if that has changed. The client gets its time anew
+    /// whenever it takes something, and the endpoint when all is taken.
+    fn next(&mut self, flushed: bool, taken: u64) -> Option<Duration> {
+        if flushed {
+            return self.0.take().map(|_| BODY);
+        }
+        (self.0.replace(taken) != Some(taken)).then_some(WRITE)
+    }
+}
+
 /// The longest silence in a running answer.
 const BODY: Duration = Duration::from_secs(60);
 /// The client takes nothing of what waits for it (threats.md, D9).
 const WRITE: Duration = Duration::from_secs(30);
 /// Bytes of a body in one turn of the event loop.
 const TURN: u64 = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slower_side_is_the_one_that_is_waited_for() {
+        let mut blocked = Blocked::default();
+        assert_eq!(blocked.next(true, 10), None, "nothing was in the way");
+        assert_eq!(blocked.next(false, 20), Some(WRITE));
+        assert_eq!(blocked.next(false, 20), None, "it took nothing: its time runs on");
+        assert_eq!(blocked.next(false, 30), Some(WRITE), "it took something");
+        assert_eq!(blocked.next(true, 40), Some(BODY), "now it is the endpoint's turn");
+        assert_eq!(blocked.next(true, 40), None);
+    }
+}

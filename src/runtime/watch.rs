@@ -76,3 +76,24 @@ fn directory(file: &Path) -> Option<&Path> {
 const QUIET: Duration = Duration::from_millis(250);
 /// However busy the file is.
 const LONGEST: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, EventKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn only_our_files_and_the_link_of_their_directory_concern_us() {
+        let names = [OsString::from("weir.toml")];
+        let event = |kind, path: &str| notify::Event::new(kind).add_path(PathBuf::from(path));
+        let modify = EventKind::Modify(ModifyKind::Any);
+        assert!(concerns(&event(modify, "/etc/weir/weir.toml"), &names));
+        assert!(concerns(&event(modify, "/etc/weir/..data"), &names));
+        assert!(!concerns(&event(modify, "/etc/weir/access.log"), &names));
+        assert!(!concerns(
+            &event(EventKind::Access(AccessKind::Any), "/etc/weir/weir.toml"),
+            &names
+        ));
+    }
+}
