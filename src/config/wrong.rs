@@ -86,9 +86,13 @@ impl Error {
         let at = Some(At::new(self.0.value.clone()));
         let written = text.get(self.0.value.clone()).unwrap_or_default();
         match &self.0.what {
-            What::Told(message) => Fault::decode(message)
-                .unwrap_or_else(|| Fault::new(Code::E0103, message.as_str(), ""))
-                .at(at),
+            What::Told(message) => {
+                // A value does not know its key.
+                let message = message.replace("{key}", &subject(place));
+                Fault::decode(&message)
+                    .unwrap_or_else(|| Fault::new(Code::E0103, message.as_str(), ""))
+                    .at(at)
+            }
             What::Type { got, want } => {
                 let (noun, write) = wanted(want, place, written);
                 let problem = format!("{} is {noun}, not {got}: write {write}", subject(place));

@@ -1,0 +1,17 @@
+//! The small values of the configuration file: a name, a duration, a size, one value or a list of them.
+//!
+//! Every section's struct is made of these. Each knows how it is written in the file and says, when
+//! it is written otherwise, what to write instead. They know nothing of what they are used for, nor
+//! of diagnostics: what they tell serde begins with a code, as `diagnostic::Fault` documents.
+
+mod auto;
+mod duration;
+mod name;
+mod one_or_many;
+mod size;
+
+pub use auto::Auto;
+pub use duration::Duration;
+pub use name::Name;
+pub use one_or_many::OneOrMany;
+pub use size::{ByteRate, Size};
