@@ -86,6 +86,7 @@ fn answers(criterion: &mut Criterion) {
     assert!(matches!(message, Ok(Some(_))), "it is a whole answer: {message:?}");
     group.bench_function("write", |bencher| {
         let how = Answer {
+            date: b"Sun, 06 Nov 1994 08:49:37 GMT",
             framing: Framing::Length(100),
             bodiless: false,
             connection: Connection::Silent,

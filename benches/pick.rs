@@ -64,7 +64,8 @@ fn pools(criterion: &mut Criterion) {
     for kind in KINDS {
         let metrics = Arc::new(PoolMetrics::new(1));
         let members = candidates(10, false, &metrics);
-        let config = Config { endpoints: Vec::new(), balance: choice(kind.name), health: None };
+        let mut config: Config = toml::from_str("endpoints = []").expect("it is a pool");
+        config.balance = choice(kind.name);
         let name = "app".parse().expect("a name");
         let pool = Pool::new(name, config, members, metrics, 7).expect("a kind without options");
         let mut random = fastrand::Rng::with_seed(1);

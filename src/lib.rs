@@ -14,6 +14,7 @@ pub mod listener; // accept; one HTTP/1 connection
 pub mod proxy; // the life of a request
 mod snapshot; // everything compiled that a request reads
 pub mod route; // which route; where it leads
+pub mod policy; // what holds for its requests; how patient weir is
 
 // Upstream: where requests go.
 pub mod pool; // the endpoints of one service, and connections to them
@@ -28,4 +29,4 @@ pub mod h1; // HTTP/1.1 on the wire: bytes to heads and back; no socket, no cloc
 pub mod message; // HTTP messages of any version: head, body, exchange, reply
 pub mod net; // addresses, sockets, the clock, deadlines
 pub mod diagnostic; // an error at a place in the TOML
-pub mod unit; // the small values: Name, Duration
+pub mod unit; // the small values: Name, Duration, Size

@@ -124,7 +124,7 @@ fn row_41_an_answer_that_is_not_sound_is_a_502_and_its_connection_ends() {
     let weir = one_worker(&upstream);
     let mut client = weir.connect();
     for (n, shown) in shown.iter().enumerate() {
-        let answer = ask(&mut client, n).answer();
+        let answer = ask(&mut client, n).last_answer();
         assert_eq!(answer.status, 502, "{shown}");
         assert!(!answer.text().contains("hello"), "{shown}");
         weir.until_metric("weir_pool_connections{pool=\"app\"}", 0.0);
@@ -155,7 +155,7 @@ fn an_answer_that_breaks_off_within_its_head_is_a_502() {
     let weir = one_worker(&upstream);
     let mut client = weir.connect();
     for (n, head) in heads.iter().enumerate() {
-        assert_eq!(ask(&mut client, n).answer().status, 502, "{head:?}");
+        assert_eq!(ask(&mut client, n).last_answer().status, 502, "{head:?}");
         until("it is counted", || refused(&weir, "aborted") == (n + 1) as f64);
     }
     assert_eq!(upstream.connections(), heads.len(), "none of them was asked for again");
@@ -167,7 +167,13 @@ fn up_to_32_interim_answers_are_borne() {
     let answer = interim + "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     let upstream = saying(vec![answer.into_bytes()]);
     let weir = one_worker(&upstream);
-    assert_eq!(weir.get("/0").text(), "hello");
+    let mut client = weir.connect();
+    ask(&mut client, 0);
+    for _ in 0..32 {
+        let early = client.answer();
+        assert_eq!((early.status, early.field("link")), (103, Some("x")));
+    }
+    assert_eq!(client.answer().text(), "hello");
 }
 
 /// Bodies that end too early or cannot be understood, each with the reason that is counted.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 use weir::config;
+use weir::policy::Policy;
 
 const REFERENCE: &str = include_str!("../config/reference.toml");
 
 /// The keys of a document, with `*` for names, as `config::keys` writes them.
 fn written(table: &Table, path: &str, found: &mut BTreeSet<String>) {
     for (key, value) in table {
-        let named = matches!(path, "listeners" | "routes" | "pools");
+        let named = matches!(path, "listeners" | "routes" | "policies" | "pools");
         let path = match path {
             "" => key.clone(),
             path if named => format!("{path}.*"),
@@ -51,7 +52,10 @@ fn it_loads_without_a_word() {
 
 #[test]
 fn the_defaults_it_shows_are_the_real_ones() {
-    let shown = config::parse("reference.toml", REFERENCE).unwrap().config;
+    let mut shown = config::parse("reference.toml", REFERENCE).unwrap().config;
+    // What a policy does not say is said by those before it: what the first one shows is built in.
+    let policy = shown.policies.remove("public").expect("it shows one");
+    assert_eq!(Policy::of([&policy]), Policy::default());
     // The same file without each line that shows a default: a whole entry on one line, no "e.g.".
     let mut section = "";
     let mut dropped = 0;
@@ -69,9 +73,11 @@ fn the_defaults_it_shows_are_the_real_ones() {
         left.push_str(line);
         left.push('\n');
     }
-    let real = config::parse("reference.toml", &left).unwrap().config;
+    let mut real = config::parse("reference.toml", &left).unwrap().config;
+    let policy = real.policies.remove("public").expect("it shows one");
+    assert_eq!(policy, weir::policy::Config::default(), "all its keys show a default");
     assert_eq!(shown, real);
-    assert_eq!(dropped, 10, "lines that show a default");
+    assert_eq!(dropped, 44, "lines that show a default");
 }
 
 #[test]

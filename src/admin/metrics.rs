@@ -97,13 +97,13 @@ impl Source {
         scrape.add(DROPPED, &[("kind", "access_log")], dropped);
         scrape.add(PANICS, &[], self.shared.panics.load(Relaxed) as f64);
         for listener in &*self.listeners.lock() {
-            listener.metrics.observe(&listener.name, &mut scrape);
+            listener.metrics.observe(&listener.name(), &mut scrape);
         }
         let methods: Vec<&str> = Method::NAMES.into_iter().chain(["_OTHER"]).collect();
         let reasons: Vec<&str> = TABLE.iter().map(|row| row.reason).collect();
         snapshot.unmatched.observe("none", &methods, &reasons, &mut scrape);
-        for (name, route) in &snapshot.routes {
-            route.metrics.observe(name, &methods, &reasons, &mut scrape);
+        for (name, metrics) in &snapshot.routes {
+            metrics.observe(name, &methods, &reasons, &mut scrape);
         }
         for pool in snapshot.pools.values() {
             pool.observe(&mut scrape);

@@ -17,7 +17,7 @@ pub fn explain(word: &str) -> Exit {
         return Exit::Ok;
     }
     if let Some((word, about)) = words.iter().find(|(one, _)| same(one)) {
-        say(&format!("{word}\n\n{about}\n"));
+        say(&format!("{word}\n\n{}\n", about.trim_end()));
         return Exit::Ok;
     }
     let known = CODES.iter().map(|page| page.code.as_str()).chain(words.iter().map(|row| row.0));
@@ -44,7 +44,10 @@ fn words() -> Vec<(&'static str, String)> {
         let about = row.about.trim_start_matches("weir: ").trim_end();
         (
             row.reason,
-            format!("A reason in the access log and in weir_http_refused_total: {seen}.\n{about}"),
+            format!(
+                "A reason in the access log and in weir_http_refused_total: {seen}.\n{about}\n{}",
+                row.advice
+            ),
         )
     });
     balance.chain(reasons).collect()

@@ -58,7 +58,7 @@ pub fn run(file: Option<&Path>) -> Exit {
     let threads = if workers == 1 { "worker" } else { "workers" };
     tell(&format!("weir {}  {}  {workers} {threads}\n", env!("CARGO_PKG_VERSION"), path.display()));
     for plan in listeners {
-        let name = &plan.listener.name;
+        let name = &plan.settings.name;
         if let Some(address) = process.address(name) {
             tell(&format!("  {name:<8} http://{address}\n"));
         }

@@ -13,7 +13,8 @@ use super::Config;
 use crate::balance::Candidate;
 use crate::diagnostic::Fault;
 use crate::endpoint::Endpoint;
-use crate::listener::{self, Listener};
+use crate::listener::{self, Listener, Settings};
+use crate::policy::Policy;
 use crate::pool::{self, Pool};
 use crate::route::{Route, Router};
 use crate::runtime::{Blueprint, Plan};
@@ -31,7 +32,7 @@ pub fn compile(
     running: Option<&Blueprint>,
     random: u64,
 ) -> Result<Blueprint, Fault> {
-    let workers = config.runtime.workers.count();
+    let workers = config.runtime.workers();
     // Counters have a shard per worker, and workers are as many as at the start.
     let shards = running.map_or(workers, |running| running.shards);
     let before = running.map(|running| &*running.snapshot);
@@ -45,10 +46,9 @@ pub fn compile(
         |before| Arc::clone(&before.unmatched),
     );
     let mut routes = BTreeMap::new();
-    for (name, section) in &config.routes {
-        let Some(pool) = pools.get(&section.pool) else { continue };
-        let old = before.and_then(|before| before.routes.get(name));
-        routes.insert(name.clone(), route(name, pool, old, shards));
+    for name in config.routes.keys() {
+        let old = before.and_then(|before| before.routes.get(name)).map(Arc::clone);
+        routes.insert(name.clone(), old.unwrap_or_else(|| Arc::new(RouteMetrics::new(shards))));
     }
     let mut listeners = before.map_or_else(Vec::new, |before| before.listeners.clone());
     let mut plans = Vec::new();
@@ -56,17 +56,27 @@ pub fn compile(
     for (name, section) in &config.listeners {
         let old = running.and_then(|running| predecessor(config, running, name, section));
         let id = old.map_or(listeners.len(), |old| old.listener.id);
-        let metrics = old.map_or_else(
-            || Arc::new(ListenerMetrics::new(shards)),
-            |old| Arc::clone(&old.listener.metrics),
+        let settings = Arc::new(Settings::new(name, section));
+        let listener = old.map_or_else(
+            || Arc::new(Listener::new(id, ListenerMetrics::new(shards), Arc::clone(&settings))),
+            |old| Arc::clone(&old.listener),
         );
         listeners.resize(listeners.len().max(id + 1), name.clone());
         listeners[id] = name.clone();
-        let listener = Arc::new(Listener { id, name: name.clone(), metrics });
-        plans.push(Plan { listener, address: section.address });
+        plans.push(Plan { listener, settings, address: section.address });
         routers.resize_with(listeners.len().max(routers.len()), || None);
-        let fallback = section.pool.as_ref().and_then(|pool| pools.get(pool));
-        routers[id] = Some(router(config, name, &routes, fallback, &unmatched));
+        let making = Making {
+            config,
+            pools: &pools,
+            metrics: &routes,
+            unmatched: &unmatched,
+            before: before
+                .and_then(|before| before.routers.get(id)?.as_ref())
+                .into_iter()
+                .flat_map(|router| router.routes().iter().map(|route| (&route.name, route)))
+                .collect(),
+        };
+        routers[id] = Some(making.router(name, section));
     }
     let generation = before.map_or(1, |before| before.generation + 1);
     Ok(Blueprint {
@@ -88,11 +98,11 @@ fn predecessor<'a>(
     section: &listener::Config,
 ) -> Option<&'a Plan> {
     let plans = &running.listeners;
-    plans.iter().find(|plan| plan.listener.name == *name).or_else(|| {
+    plans.iter().find(|plan| plan.settings.name == *name).or_else(|| {
         plans.iter().find(|plan| {
             plan.address == section.address
                 && plan.address.port() != 0
-                && !config.listeners.contains_key(&plan.listener.name)
+                && !config.listeners.contains_key(&plan.settings.name)
         })
     })
 }
@@ -128,34 +138,54 @@ fn pool(
     Pool::new(name.clone(), config.clone(), members, metrics, random).map(Arc::new)
 }
 
-fn route(name: &Name, pool: &Arc<Pool>, old: Option<&Arc<Route>>, shards: usize) -> Arc<Route> {
-    if let Some(old) = old.filter(|old| Arc::ptr_eq(&old.pool, pool)) {
-        return Arc::clone(old);
-    }
-    let metrics =
-        old.map_or_else(|| Arc::new(RouteMetrics::new(shards)), |old| Arc::clone(&old.metrics));
-    Arc::new(Route { name: name.clone(), pool: Arc::clone(pool), metrics })
+/// What routers are made of.
+struct Making<'a> {
+    config: &'a Config,
+    pools: &'a BTreeMap<Name, Arc<Pool>>,
+    metrics: &'a BTreeMap<Name, Arc<RouteMetrics>>,
+    unmatched: &'a Arc<RouteMetrics>,
+    /// What the listener had before.
+    before: BTreeMap<&'a Name, &'a Arc<Route>>,
 }
 
-/// The routes of one listener.
-fn router(
-    config: &Config,
-    listener: &Name,
-    routes: &BTreeMap<Name, Arc<Route>>,
-    fallback: Option<&Arc<Pool>>,
-    unmatched: &Arc<RouteMetrics>,
-) -> Router {
-    let mut router = Router::default();
-    for (name, section) in &config.routes {
-        let belongs = section.listeners.is_empty() || section.listeners.contains(listener);
-        let Some(route) = routes.get(name).filter(|_| belongs) else { continue };
-        router.insert(section, route);
+impl Making<'_> {
+    /// The routes of one listener.
+    fn router(&self, name: &Name, listener: &listener::Config) -> Router {
+        let mut router = Router::default();
+        for (route, section) in &self.config.routes {
+            let belongs = section.listeners.is_empty() || section.listeners.contains(name);
+            let (Some(pool), true) = (self.pools.get(&section.pool), belongs) else { continue };
+            let own = section.own();
+            let named = listener.policies.iter().chain(&*section.policies);
+            let named = named.filter_map(|name| self.config.policies.get(name));
+            let policy = Policy::of(named.chain([&own]));
+            let metrics = self.metrics.get(route).unwrap_or(self.unmatched);
+            router.insert(section, &self.route(route, pool, policy, metrics));
+        }
+        if let Some(pool) = listener.pool.as_ref().and_then(|pool| self.pools.get(pool)) {
+            let named = listener.policies.iter();
+            let policy = Policy::of(named.filter_map(|name| self.config.policies.get(name)));
+            router.set_fallback(&self.route(&Name::none(), pool, policy, self.unmatched));
+        }
+        router
     }
-    if let Some(pool) = fallback {
-        let (name, metrics) = (Name::none(), Arc::clone(unmatched));
-        router.set_fallback(&Arc::new(Route { name, pool: Arc::clone(pool), metrics }));
+
+    /// A route: the same as before, if nothing about it has changed.
+    fn route(
+        &self,
+        name: &Name,
+        pool: &Arc<Pool>,
+        policy: Policy,
+        metrics: &Arc<RouteMetrics>,
+    ) -> Arc<Route> {
+        let old = self.before.get(name).copied();
+        let same = |old: &&Arc<Route>| Arc::ptr_eq(&old.pool, pool) && old.policy == policy;
+        if let Some(old) = old.filter(same) {
+            return Arc::clone(old);
+        }
+        let (name, pool, metrics) = (name.clone(), Arc::clone(pool), Arc::clone(metrics));
+        Arc::new(Route { name, pool, policy, metrics })
     }
-    router
 }
 
 /// What is equal says the same: maps are ordered, so the debug text of a configuration is canonical.

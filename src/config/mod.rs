@@ -11,11 +11,12 @@ use serde::Deserialize;
 
 use crate::telemetry::{access_log, metrics};
 use crate::unit::Name;
-use crate::{listener, pool, route, runtime};
+use crate::{listener, policy, pool, route, runtime};
 
 mod compile;
 mod files;
 mod keys;
+mod limits;
 mod load;
 mod read;
 mod ties;
@@ -25,6 +26,7 @@ mod words;
 mod wrong;
 
 use keys::{Unknown, missing};
+use limits::limits;
 use read::read;
 use ties::ties;
 use tree::{Place, Tree};
@@ -50,6 +52,8 @@ pub struct Config {
     pub listeners: BTreeMap<Name, listener::Config>,
     /// Which request goes where, by name. Their order never matters.
     pub routes: BTreeMap<Name, route::Config>,
+    /// Rules for requests that routes and listeners share, by name.
+    pub policies: BTreeMap<Name, policy::Config>,
     /// The endpoints of each service, by name.
     pub pools: BTreeMap<Name, pool::Config>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Config, Tree, ties, words};
+use super::{Config, Tree, limits, ties, words};
 use crate::balance;
 use crate::diagnostic::{At, Code, Diagnostic, Fault, nearest, shown};
 use crate::health::Type;
@@ -23,6 +23,8 @@ pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
     check.routes();
     ties(tree, config, check.found);
     check.pools();
+    check.policies();
+    limits(tree, config, check.found);
 }
 
 struct Check<'a> {
@@ -46,7 +48,9 @@ impl Check<'_> {
             self.add(Diagnostic::new(Code::E0403, section, problem, "nothing in it"));
         }
         for name in self.tree.names("listeners") {
-            self.exists(&["listeners", name, "pool"], "pool", &format!("listener `{name}`"));
+            let who = format!("listener `{name}`");
+            self.exists(&["listeners", name, "pool"], "pool", &who);
+            self.all_exist(&["listeners", name, "policies"], "policy", &who);
         }
         let config = self.config;
         let mut taken: Vec<(Listen, String, Option<At>)> = Vec::new();
@@ -81,12 +85,8 @@ impl Check<'_> {
         for name in self.tree.names("routes") {
             let who = format!("route `{name}`");
             self.exists(&["routes", name, "pool"], "pool", &who);
-            let listeners = ["routes", name, "listeners"];
-            self.exists(&listeners, "listener", &who);
-            for index in 0..self.tree.count(&listeners) {
-                let index = index.to_string();
-                self.exists(&["routes", name, "listeners", &index], "listener", &who);
-            }
+            self.all_exist(&["routes", name, "listeners"], "listener", &who);
+            self.all_exist(&["routes", name, "policies"], "policy", &who);
         }
         let config = self.config;
         for (name, route) in &config.routes {
@@ -115,6 +115,15 @@ impl Check<'_> {
         }
     }
 
+    /// One name or a list of them, all of which must exist.
+    fn all_exist(&mut self, path: &[&str; 3], what: &str, who: &str) {
+        self.exists(path, what, who);
+        for index in 0..self.tree.count(path) {
+            let index = index.to_string();
+            self.exists(&[path[0], path[1], path[2], &index], what, who);
+        }
+    }
+
     /// A name that is used must be one of the section's names.
     fn exists(&mut self, path: &[&str], what: &str, who: &str) {
         let Some((name, at)) = self.tree.text(path) else { return };
@@ -122,11 +131,12 @@ impl Check<'_> {
             // No name at all: that has been told.
             return;
         }
-        let section = format!("{what}s");
+        let section = if what == "policy" { "policies".to_owned() } else { format!("{what}s") };
         // The tree also has those that could not be read; the structs, those of a mended section.
         let mut names = self.tree.names(&section);
         let read: Vec<&str> = match what {
             "pool" => self.config.pools.keys().map(Name::as_str).collect(),
+            "policy" => self.config.policies.keys().map(Name::as_str).collect(),
             _ => self.config.listeners.keys().map(Name::as_str).collect(),
         };
         names.extend(read.into_iter().filter(|name| !self.tree.names(&section).contains(name)));
@@ -229,6 +239,25 @@ impl Check<'_> {
             if let Some(health) = &pool.health {
                 self.health(name, health);
             }
+        }
+    }
+
+    /// A policy that nobody names does nothing, which is surely not what was meant.
+    fn policies(&mut self) {
+        if self.found.iter().any(|one| !one.code.is_warning()) {
+            return;
+        }
+        let config = self.config;
+        let listed = config.listeners.values().map(|listener| &listener.policies);
+        let listed = listed.chain(config.routes.values().map(|route| &route.policies));
+        let used: BTreeSet<&Name> = listed.flat_map(|names| names.iter()).collect();
+        for name in config.policies.keys().filter(|name| !used.contains(name)) {
+            let problem = format!(
+                "policy `{name}` is never used: write `policies = [\"{name}\"]` in a route or a \
+                 listener, or remove it"
+            );
+            let at = self.tree.key(&["policies", name.as_str()]);
+            self.found.push(Diagnostic::new(Code::W0102, at, problem, "nobody names it"));
         }
     }
 

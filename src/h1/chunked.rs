@@ -12,12 +12,29 @@ pub struct Chunks {
     /// Bytes of the chunk that are to come.
     left: u64,
     digits: u8,
-    /// Bytes of extensions in this chunk, and of all of them.
-    extension: u16,
-    extensions: u16,
-    /// Bytes of the trailer section, and fields in it.
-    trailer: u16,
-    trailers: u8,
+    /// Bytes of the extension in this chunk.
+    extension: u32,
+    /// What is still allowed.
+    limits: Limits,
+}
+
+/// How much a chunked body may have besides its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the extension of one chunk.
+    pub extension: u32,
+    /// Bytes of the extensions of all chunks.
+    pub extensions: u32,
+    /// How many trailers.
+    pub trailers: u16,
+    /// Bytes of all trailers.
+    pub trailer_size: u32,
+}
+
+impl Limits {
+    /// Unless told otherwise (threats.md, D14).
+    pub const DEFAULT: Self =
+        Self { extension: 256, extensions: 16 * 1024, trailers: 32, trailer_size: 8 * 1024 };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +50,8 @@ enum State {
     TrailerName,
     TrailerValue,
     TrailerLf,
+    /// Behind such a line.
+    TrailerEnd,
     EndLf,
     End,
     /// It was malformed: what was decoded has moved, so nothing may be decoded again.
@@ -52,24 +71,16 @@ pub struct Decoded {
 
 impl Chunks {
     /// Before the first chunk.
-    pub const fn new() -> Self {
-        Self {
-            state: State::Size,
-            left: 0,
-            digits: 0,
-            extension: 0,
-            extensions: 0,
-            trailer: 0,
-            trailers: 0,
-        }
+    pub const fn new(limits: Limits) -> Self {
+        Self { state: State::Size, left: 0, digits: 0, extension: 0, limits }
     }
 
     /// Decodes what is there; the payload of all chunks is moved together at the front of `bytes`.
-    /// Trailer fields are checked and left out: none of them may change framing or routing.
+    /// The lines of the trailer section, as they came, are added to `trailers`.
     ///
     /// # Errors
     /// `Malformed`, from then on for ever; nothing of the connection can be used any further.
-    pub fn decode(&mut self, bytes: &mut [u8]) -> Result<Decoded, Fault> {
+    pub fn decode(&mut self, bytes: &mut [u8], trailers: &mut Vec<u8>) -> Result<Decoded, Fault> {
         let (mut at, mut data) = (0, 0);
         while at < bytes.len() && self.state != State::End {
             if self.state == State::Data {
@@ -87,6 +98,9 @@ impl Chunks {
             if let Err(fault) = self.step(bytes[at]) {
                 self.state = State::Broken;
                 return Err(fault);
+            }
+            if self.state.is_in_trailers() {
+                trailers.push(bytes[at]);
             }
             at += 1;
         }
@@ -106,10 +120,10 @@ impl Chunks {
             (State::Extension, b'\r') => State::SizeLf,
             (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.extension += 1;
-                self.extensions += 1;
-                if self.extension > MAX_EXTENSION || self.extensions > MAX_EXTENSIONS {
+                if self.extension > self.limits.extension {
                     return Err(Fault::Malformed);
                 }
+                self.limits.extensions = take(self.limits.extensions)?;
                 State::Extension
             }
             (State::SizeLf, b'\n') if self.left == 0 => State::TrailerStart,
@@ -119,10 +133,11 @@ impl Chunks {
                 (self.digits, self.extension) = (0, 0);
                 State::Size
             }
-            (State::TrailerStart, b'\r') => State::EndLf,
+            (State::TrailerStart | State::TrailerEnd, b'\r') => State::EndLf,
             (State::EndLf, b'\n') => State::End,
-            (State::TrailerStart, byte) if is_token(byte) => {
-                self.trailers += 1;
+            (State::TrailerStart | State::TrailerEnd, byte) if is_token(byte) => {
+                self.limits.trailers =
+                    self.limits.trailers.checked_sub(1).ok_or(Fault::Malformed)?;
                 self.count_trailer()?;
                 State::TrailerName
             }
@@ -139,19 +154,28 @@ impl Chunks {
                 self.count_trailer()?;
                 State::TrailerValue
             }
-            (State::TrailerLf, b'\n') => State::TrailerStart,
+            (State::TrailerLf, b'\n') => State::TrailerEnd,
             _ => return Err(Fault::Malformed),
         };
         Ok(())
     }
 
     fn count_trailer(&mut self) -> Result<(), Fault> {
-        self.trailer += 1;
-        if self.trailer > MAX_TRAILER || self.trailers > MAX_TRAILERS {
-            return Err(Fault::Malformed);
-        }
+        self.limits.trailer_size = take(self.limits.trailer_size)?;
         Ok(())
     }
+}
+
+impl State {
+    /// Whether the byte that led here belongs to a line of the trailer section.
+    const fn is_in_trailers(self) -> bool {
+        matches!(self, Self::TrailerName | Self::TrailerValue | Self::TrailerLf | Self::TrailerEnd)
+    }
+}
+
+/// One byte less is allowed.
+fn take(allowed: u32) -> Result<u32, Fault> {
+    allowed.checked_sub(1).ok_or(Fault::Malformed)
 }
 
 /// Writes the line before a chunk of this many bytes.
@@ -166,18 +190,17 @@ pub fn open(length: usize, out: &mut Vec<u8>) {
 
 /// What follows the data of a chunk.
 pub const CLOSE: &[u8] = b"\r\n";
-/// What ends a body.
-pub const LAST: &[u8] = b"0\r\n\r\n";
+
+/// Writes what ends a body: the last chunk, and what may be passed on of the trailers of another one.
+pub fn end(trailers: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n");
+    super::trailers::write(trailers, out);
+    out.extend_from_slice(b"\r\n");
+}
 
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
-
-// threats.md, D14.
-const MAX_EXTENSION: u16 = 256;
-const MAX_EXTENSIONS: u16 = 16 * 1024;
-const MAX_TRAILER: u16 = 8 * 1024;
-const MAX_TRAILERS: u8 = 32;
 
 #[cfg(test)]
 mod tests {
@@ -185,11 +208,12 @@ mod tests {
 
     /// Decodes a body that comes in pieces of `step` bytes; answers the payload and what is left over.
     fn decode(wire: &[u8], step: usize) -> Result<(Vec<u8>, Vec<u8>), Fault> {
-        let mut chunks = Chunks::new();
+        let mut chunks = Chunks::new(Limits::DEFAULT);
         let (mut payload, mut rest) = (Vec::new(), wire.to_vec());
+        let mut trailers = Vec::new();
         loop {
             let mut piece = rest[..step.min(rest.len())].to_vec();
-            let decoded = chunks.decode(&mut piece)?;
+            let decoded = chunks.decode(&mut piece, &mut trailers)?;
             payload.extend_from_slice(&piece[..decoded.data]);
             rest.drain(..decoded.used);
             if decoded.ended || rest.is_empty() {
@@ -205,6 +229,22 @@ mod tests {
             let (payload, rest) = decode(wire, step).unwrap();
             assert_eq!(payload, b"weir0123456789", "{step}");
             assert_eq!(rest, b"GET /", "{step}");
+        }
+    }
+
+    #[test]
+    fn trailers_are_kept_as_they_came_however_they_are_cut() {
+        let wire = b"1\r\na\r\n0\r\nX-A:  b\r\nY:\r\n\r\nGET";
+        for step in 1..=wire.len() {
+            let (mut chunks, mut trailers) = (Chunks::new(Limits::DEFAULT), Vec::new());
+            let mut rest = &wire[..];
+            let mut ended = false;
+            while !ended {
+                let mut piece = rest[..step.min(rest.len())].to_vec();
+                let decoded = chunks.decode(&mut piece, &mut trailers).unwrap();
+                (rest, ended) = (&rest[decoded.used..], decoded.ended);
+            }
+            assert_eq!(trailers, b"X-A:  b\r\nY:\r\n", "{step}");
         }
     }
 
@@ -239,9 +279,9 @@ mod tests {
     fn what_was_malformed_once_stays_so() {
         // The payload is the end of a body, and moves to the front.
         let mut wire = b"5\r\n0\r\n\r\n\r\nno chunk".to_vec();
-        let mut chunks = Chunks::new();
+        let mut chunks = Chunks::new(Limits::DEFAULT);
         for _ in 0..2 {
-            assert_eq!(chunks.decode(&mut wire), Err(Fault::Malformed));
+            assert_eq!(chunks.decode(&mut wire, &mut Vec::new()), Err(Fault::Malformed));
             assert!(wire.starts_with(b"0\r\n\r\n"));
         }
     }
@@ -285,12 +325,13 @@ mod tests {
                 assert_eq!(whole, Ok((expected, b"GET /".to_vec())), "{}", wire.escape_ascii());
             }
             sound += usize::from(whole.is_ok());
-            let mut chunks = Chunks::new();
+            let mut chunks = Chunks::new(Limits::DEFAULT);
             let (mut payload, mut at, mut ended) = (Vec::new(), 0, Ok(false));
+            let mut trailers = Vec::new();
             while at < wire.len() && ended == Ok(false) {
                 let end = (at + random.usize(1..9)).min(wire.len());
                 let mut piece = wire[at..end].to_vec();
-                ended = chunks.decode(&mut piece).map(|decoded| {
+                ended = chunks.decode(&mut piece, &mut trailers).map(|decoded| {
                     payload.extend_from_slice(&piece[..decoded.data]);
                     at += decoded.used;
                     decoded.ended

@@ -8,7 +8,10 @@ pub mod framing;
 pub mod payload;
 pub mod request;
 pub mod response;
+pub mod trailers;
 pub mod write;
+
+use std::mem::MaybeUninit;
 
 use crate::message::head::{Field, Head, Known, Span};
 
@@ -21,17 +24,29 @@ pub struct Limits {
     pub line: usize,
     /// Bytes of one field, name and value.
     pub field: usize,
+    /// How many fields, at most `MAX_FIELDS`.
+    pub fields: u16,
 }
 
 impl Limits {
-    /// For clients (threats.md, D1 and D2).
-    pub const CLIENT: Self = Self { head: 32 * 1024, line: 8 * 1024, field: 16 * 1024 };
-    /// For endpoints (D13).
-    pub const ENDPOINT: Self = Self { head: 64 * 1024, line: 8 * 1024, field: 64 * 1024 };
+    /// For clients, unless told otherwise (threats.md, D1 to D3).
+    pub const CLIENT: Self =
+        Self { head: 32 * 1024, line: 8 * 1024, field: 16 * 1024, fields: 100 };
+    /// For endpoints, unless told otherwise (D13).
+    pub const ENDPOINT: Self =
+        Self { head: 64 * 1024, line: 64 * 1024, field: 64 * 1024, fields: 100 };
 }
 
-/// How many fields a head may have (D3, D13).
-pub const MAX_FIELDS: usize = 100;
+/// How many fields a head may have, whatever the limits.
+pub const MAX_FIELDS: usize = 256;
+
+/// Room for the fields of a head, of which the limits allow so many.
+fn room<'b, 'h>(
+    fields: &'h mut [MaybeUninit<httparse::Header<'b>>; MAX_FIELDS],
+    limits: &Limits,
+) -> &'h mut [MaybeUninit<httparse::Header<'b>>] {
+    &mut fields[..usize::from(limits.fields).min(MAX_FIELDS)]
+}
 
 /// What is wrong with a message. Of a request it decides the status; of an answer all mean 502.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +134,25 @@ fn index(
             }
             Known::Connection => {
                 for token in tokens(value) {
-                    let close = token.eq_ignore_ascii_case(b"close");
-                    let keep_alive = token.eq_ignore_ascii_case(b"keep-alive");
+                    let is = |word: &str| token.eq_ignore_ascii_case(word.as_bytes());
+                    let (close, keep_alive, upgrade) =
+                        (is("close"), is("keep-alive"), is("upgrade"));
                     facts.close |= close;
                     facts.keep_alive |= keep_alive;
-                    facts.nominates |= !close && !keep_alive;
+                    facts.upgrade |= upgrade;
+                    facts.nominates |= !close && !keep_alive && !upgrade;
                 }
             }
+            Known::Upgrade => {
+                facts.upgrades += 1;
+                into.upgrade = value_at;
+            }
+            Known::Te => {
+                into.takes_trailers |=
+                    tokens(value).any(|token| token.eq_ignore_ascii_case(b"trailers"));
+            }
             Known::Host => facts.hosts += 1,
+            Known::Expect => facts.expects = true,
             _ => {}
         }
         let removed = known.is_hop_by_hop();
@@ -143,9 +169,25 @@ struct Facts {
     unknown_coding: bool,
     close: bool,
     keep_alive: bool,
+    /// `Connection` names `upgrade`.
+    upgrade: bool,
+    /// How many `Upgrade` fields there are.
+    upgrades: u32,
     /// `Connection` may name further fields.
     nominates: bool,
     hosts: u32,
+    /// There is an `Expect`.
+    expects: bool,
+}
+
+/// Settles what the connection would become: one protocol, that `Connection` names too (RFC 9110, 7.8), and
+/// only if `may`; else nothing.
+fn settle_upgrade(head: &mut Head, facts: &Facts, may: bool) {
+    let token = head.bytes.get(head.upgrade.range()).unwrap_or_default();
+    let one = facts.upgrades == 1 && facts.upgrade && !token.is_empty();
+    if !may || !one || token.iter().any(|b| !b.is_ascii_graphic() || *b == b',') {
+        head.upgrade = Span::default();
+    }
 }
 
 /// Marks the fields that `Connection` names (RFC 9110, 7.6.1). Only those weir has no meaning for: a

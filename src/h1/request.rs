@@ -1,5 +1,7 @@
 //! A request head: parsed strictly, its fields indexed, what concerns one connection marked.
 
+use std::mem::MaybeUninit;
+
 use super::framing::Framing;
 use super::{Facts, Fault, Limits, MAX_FIELDS, Message};
 use crate::message::head::{Head, Known, Method, Span, Version};
@@ -17,10 +19,10 @@ pub fn read(bytes: &[u8], limits: &Limits, into: &mut Head) -> Result<Option<Mes
     if matches!(bytes.first(), Some(b'\r' | b'\n')) && bytes != b"\r" {
         return Err(Fault::Malformed);
     }
-    let mut headers = [std::mem::MaybeUninit::uninit(); MAX_FIELDS];
+    let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let whole = &bytes[..bytes.len().min(limits.head + 1)];
-    let length = match parsed.parse_with_uninit_headers(whole, &mut headers) {
+    let length = match parsed.parse_with_uninit_headers(whole, super::room(&mut headers, limits)) {
         Ok(httparse::Status::Complete(length)) if length <= limits.head => length,
         Ok(httparse::Status::Complete(_)) => return Err(Fault::HeadTooLarge),
         Ok(httparse::Status::Partial) => return not_whole(bytes, limits),
@@ -52,6 +54,11 @@ pub fn read(bytes: &[u8], limits: &Limits, into: &mut Head) -> Result<Option<Mes
     if facts.nominates {
         super::remove_nominated(into);
     }
+    if facts.expects {
+        settle_expect(into, framing);
+    }
+    let plain = into.version == Version::Http11 && into.method == Method::Get;
+    super::settle_upgrade(into, &facts, plain && framing == Framing::None);
     let persistent = match into.version {
         // What follows may be meant for a tunnel, though there will be none (RFC 9110, 9.3.6).
         _ if into.method == Method::Connect => false,
@@ -59,6 +66,21 @@ pub fn read(bytes: &[u8], limits: &Limits, into: &mut Head) -> Result<Option<Mes
         Version::Http10 => facts.keep_alive && !facts.close,
     };
     Ok(Some(Message { framing, length: skipped + length, persistent }))
+}
+
+/// What a client expects is passed on if it can be met: an invitation to send its body, in HTTP/1.1
+/// (RFC 9110, 10.1.1).
+fn settle_expect(head: &mut Head, framing: Framing) {
+    let may = framing != Framing::None && head.version == Version::Http11;
+    for field in head.fields.iter_mut().filter(|field| field.known == Known::Expect) {
+        let value = &head.bytes[field.value.range()];
+        field.removed |= !may || !value.eq_ignore_ascii_case(b"100-continue");
+    }
+}
+
+/// Whether the name of a field has a `_`; such fields are not passed on, or the request is refused.
+pub fn has_underscores(head: &Head) -> bool {
+    head.fields.iter().any(|field| head.slice(field.name).contains(&b'_'))
 }
 
 /// Some servers read `_` in a name as `-`: `Content_Length` would be framing to them, and
@@ -141,7 +163,11 @@ fn read_target(
         b"*" if head.method == Method::Options && question == end => {
             head.path = Span::new(at..question);
         }
-        // `http://a` and `http://a?q` ask for the root.
+        // `OPTIONS http://a` asks about the server as a whole (RFC 9112, 3.2.4) …
+        [] if at > target.start && head.method == Method::Options && question == end => {
+            head.path = head.append(b"*");
+        }
+        // … and `http://a` and `http://a?q` for the root.
         [] if at > target.start => head.path = head.append(b"/"),
         path => {
             head.path = match normalise(path).map_err(|_| Fault::Malformed)? {

@@ -1,6 +1,8 @@
 //! The head of an endpoint's answer. Whatever is wrong with it, the client gets 502 and the connection is
 //! closed: nothing is passed on that could be understood in two ways (threats.md, row 41).
 
+use std::mem::MaybeUninit;
+
 use super::framing::Framing;
 use super::{Fault, Limits, MAX_FIELDS, Message};
 use crate::message::head::{Head, Method, Span, Version};
@@ -19,11 +21,15 @@ pub fn read(
     if matches!(bytes.first(), Some(b'\r' | b'\n')) {
         return Err(Fault::Malformed);
     }
-    let mut headers = [std::mem::MaybeUninit::uninit(); MAX_FIELDS];
+    let mut headers = [MaybeUninit::uninit(); MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let whole = &bytes[..bytes.len().min(limits.head + 1)];
     let parser = httparse::ParserConfig::default();
-    let length = match parser.parse_response_with_uninit_headers(&mut parsed, whole, &mut headers) {
+    let length = match parser.parse_response_with_uninit_headers(
+        &mut parsed,
+        whole,
+        super::room(&mut headers, limits),
+    ) {
         Ok(httparse::Status::Complete(length)) if length <= limits.head => length,
         Ok(httparse::Status::Partial) if bytes.len() <= limits.head => return Ok(None),
         Ok(_) => return Err(Fault::HeadTooLarge),
@@ -65,6 +71,7 @@ pub fn read(
     if facts.nominates {
         super::remove_nominated(into);
     }
+    super::settle_upgrade(into, &facts, status == 101 && into.version == Version::Http11);
     let persistent = framing != Framing::UntilClose
         && match into.version {
             Version::Http11 => !facts.close,

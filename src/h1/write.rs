@@ -5,7 +5,7 @@
 //! what weir has understood, and nothing else.
 
 use super::framing::Framing;
-use crate::message::head::{Head, Known, Method, Span};
+use crate::message::head::{Head, Known, Method, Span, Version};
 
 /// Writes a request head. `endpoint` becomes the Host of a request that names none (HTTP/1.0).
 pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>) {
@@ -21,6 +21,11 @@ pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>)
         field("host", host.as_bytes(), out);
     }
     fields(head, framing, out);
+    if !head.upgrade.is_empty() {
+        upgrade(head, out);
+    } else if head.takes_trailers {
+        out.extend_from_slice(b"te: trailers\r\nconnection: te\r\n");
+    }
     match framing {
         // A method that usually has a body says that it has none (RFC 9110, 8.6).
         Framing::None if matches!(head.method, Method::Post | Method::Put | Method::Patch) => {
@@ -30,12 +35,18 @@ pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>)
         Framing::Chunked | Framing::UntilClose => field("transfer-encoding", b"chunked", out),
         Framing::None => {}
     }
-    out.extend_from_slice(b"\r\n");
+    // A gateway says which version it was asked in (RFC 9110, 7.6.3).
+    out.extend_from_slice(match head.version {
+        Version::Http11 => b"via: 1.1 weir\r\n\r\n",
+        Version::Http10 => b"via: 1.0 weir\r\n\r\n",
+    });
 }
 
 /// How an answer is written to a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer {
+pub struct Answer<'a> {
+    /// The time, for an answer without a Date (RFC 9110, 6.6.1).
+    pub date: &'a [u8],
     /// How its body is delimited.
     pub framing: Framing,
     /// The request was HEAD, or the status allows no body: Content-Length, if any, speaks of another.
@@ -55,13 +66,22 @@ pub enum Connection {
     Close,
 }
 
-/// Writes the head of an answer.
-pub fn answer(head: &Head, how: Answer, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.slice(head.reason));
+/// Writes the head of an answer that comes before the answer, or ends the conversation in HTTP: 1xx.
+pub fn interim(head: &Head, out: &mut Vec<u8>) {
+    status_line(head, out);
+    fields(head, Framing::Chunked, out);
+    if !head.upgrade.is_empty() {
+        upgrade(head, out);
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of an answer.
+pub fn answer(head: &Head, how: Answer<'_>, out: &mut Vec<u8>) {
+    status_line(head, out);
+    if head.get(Known::Date).is_none() {
+        field("date", how.date, out);
+    }
     if how.bodiless {
         // 1xx and 204 must not have one (RFC 9110, 8.6); of HEAD and 304 it is passed on.
         let kept = if head.status == 204 { Framing::Chunked } else { Framing::None };
@@ -83,6 +103,20 @@ pub fn answer(head: &Head, how: Answer, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+fn status_line(head: &Head, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(head.slice(head.reason));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes what the connection is to become, or becomes.
+fn upgrade(head: &Head, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"connection: upgrade\r\n");
+    field("upgrade", head.slice(head.upgrade), out);
+}
+
 /// Writes one field.
 pub fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
@@ -97,7 +131,7 @@ fn fields(head: &Head, framing: Framing, out: &mut Vec<u8>) {
     let mut run = Span::default();
     for field in &head.fields {
         let dropped = field.removed
-            || field.known == Known::Expect
+            || field.known == Known::Trailer && framing != Framing::Chunked
             || field.known == Known::ContentLength
                 && !(keeps_length && is_canonical(head.slice(field.value)));
         if dropped {
@@ -194,10 +228,12 @@ mod tests {
 
     /// Fields that must arrive as they came, in order.
     fn kept(head: &Head) -> Vec<(&[u8], &[u8])> {
-        let weirs = [Known::Host, Known::ContentLength, Known::Expect];
+        let weirs = [Known::Host, Known::ContentLength, Known::Expect, Known::Trailer];
         head.fields
             .iter()
             .filter(|field| !field.removed && !weirs.contains(&field.known))
+            .filter(|field| head.slice(field.name) != b"via")
+            .filter(|field| head.slice(field.value) != b"now")
             .map(|field| (head.slice(field.name), head.slice(field.value)))
             .collect()
     }
@@ -279,7 +315,7 @@ mod tests {
             let bodiless = asked == Method::Head || matches!(head.status, 204 | 304);
             let connection = random.choice([Connection::Silent, Connection::Close]).unwrap();
             written.clear();
-            answer(&head, Answer { framing, bodiless, connection }, &mut written);
+            answer(&head, Answer { date: b"now", framing, bodiless, connection }, &mut written);
             let shown = bytes.escape_ascii();
             let message = read_response::read(&written, asked, &Limits::ENDPOINT, &mut again);
             let message = message.unwrap_or_else(|e| panic!("{e:?}: {shown}")).expect("whole");

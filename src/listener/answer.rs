@@ -17,7 +17,7 @@ use crate::h1::write::{self, Answer};
 use crate::message::body::Body;
 use crate::message::head::Version;
 use crate::message::reply::Reply;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::Wait;
 use crate::proxy::Local;
 use crate::proxy::error::Error;
 use crate::proxy::finish::Tracked;
@@ -38,19 +38,29 @@ pub async fn send(
     mut tracked: Tracked,
     asked: Asked,
     persistent: bool,
-    deadline: &Deadline,
 ) -> Ended {
+    let deadline = &connection.deadline;
     let persistent =
         persistent && tracked.is_current() && can_be_drained(connection, tracked.failed.is_some());
+    let idle = if tracked.is_event_stream() { tracked.become_stream() } else { tracked.idle() };
+    if tracked.failed.is_some() {
+        // That the time is over is what is said here.
+        deadline.disarm(Wait::End);
+    }
     let Some(reply) = &mut tracked.reply else { return Ended::Close };
     let mut body = mem::take(&mut reply.body);
-    let (how, framing) = form(reply, &body, asked, persistent);
-    write::answer(&reply.head, how, connection.transport.borrow_mut().outbox());
+    let (framing, connection_says) = form(reply, &body, asked, persistent);
+    let bodiless = is_bodiless(reply, asked);
+    {
+        let date = local.date.borrow();
+        let how = Answer { date: date.as_bytes(), framing, bodiless, connection: connection_says };
+        write::answer(&reply.head, how, connection.transport.borrow_mut().outbox());
+    }
     if framing == Framing::UntilClose {
         // The end of the connection will end the body; whatever else ends it must not look like that.
         connection.transport.borrow().reset_on_close();
     }
-    let mut writing = Writing::new(connection, local, deadline, framing, how.bodiless);
+    let mut writing = Writing::new(connection, local, framing, bodiless, idle);
     let written = poll_fn(|cx| {
         let written = writing.poll(&mut body, cx);
         tracked.sent = writing.sent;
@@ -71,49 +81,56 @@ pub async fn send(
     body.done();
     drop(tracked);
     let whole = connection.payload.get().has_ended();
-    if how.connection == write::Connection::Close || framing == Framing::UntilClose {
+    if connection_says == write::Connection::Close || framing == Framing::UntilClose {
         let unread = {
             let mut transport = connection.transport.borrow_mut();
             !transport.received().is_empty() || !transport.is_silent_now()
         };
         if unread || !whole {
-            linger(connection, deadline).await;
+            linger(connection).await;
         }
         return Ended::Close;
     }
-    if whole || drain(connection, deadline).await {
+    if whole || drain(connection).await {
         return Ended::KeepAlive;
     }
-    linger(connection, deadline).await;
+    linger(connection).await;
     Ended::Close
 }
 
 /// Sends one of weir's own answers and closes.
-pub async fn refuse(connection: &Rc<Connection>, reply: &Reply, deadline: &Deadline) {
+pub async fn refuse(connection: &Rc<Connection>, local: &Local, reply: &Reply) {
     let asked = Asked { head: false, version: Version::Http11 };
-    let (how, _) = form(reply, &reply.body, asked, false);
+    let (framing, says) = form(reply, &reply.body, asked, false);
+    let deadline = &connection.deadline;
     {
+        let date = local.date.borrow();
+        let how = Answer { date: date.as_bytes(), framing, bodiless: false, connection: says };
         let mut transport = connection.transport.borrow_mut();
         write::answer(&reply.head, how, transport.outbox());
         if let Body::Memory(text) = reply.body {
             transport.outbox().extend_from_slice(text);
         }
     }
-    deadline.arm(LINGER);
+    deadline.arm(Wait::Step, LINGER);
     let flushed = poll_fn(|cx| match connection.transport.borrow_mut().poll_flush(cx) {
-        Poll::Pending if deadline.passed() => Poll::Ready(false),
+        Poll::Pending if deadline.passed(Wait::Step) => Poll::Ready(false),
         flushed => flushed.map(|result| result.is_ok()),
     })
     .await;
     if flushed {
-        linger(connection, deadline).await;
+        linger(connection).await;
     }
 }
 
 /// How an answer is framed towards this client (RFC 9112, 6.3 and 9.3).
-fn form(reply: &Reply, body: &Body, asked: Asked, persistent: bool) -> (Answer, Framing) {
-    let status = reply.head.status;
-    let bodiless = asked.head || status == 204 || status == 304;
+fn form(
+    reply: &Reply,
+    body: &Body,
+    asked: Asked,
+    persistent: bool,
+) -> (Framing, write::Connection) {
+    let bodiless = is_bodiless(reply, asked);
     let framing = match body.length() {
         Some(length) => Framing::of_length(length),
         None if asked.version == Version::Http11 => Framing::Chunked,
@@ -126,7 +143,12 @@ fn form(reply: &Reply, body: &Body, asked: Asked, persistent: bool) -> (Answer, 
     } else {
         write::Connection::Silent
     };
-    (Answer { framing, bodiless, connection }, framing)
+    (framing, connection)
+}
+
+/// Whether an answer has a head only, whatever its fields say (RFC 9112, 6.3).
+fn is_bodiless(reply: &Reply, asked: Asked) -> bool {
+    asked.head || matches!(reply.head.status, 204 | 304)
 }
 
 /// Whether what is left of the request's body is little enough to be read past.
@@ -143,15 +165,19 @@ fn can_be_drained(connection: &Connection, failed: bool) -> bool {
 }
 
 /// Reads past what is left of the request's body. Whether another request may follow.
-async fn drain(connection: &Connection, deadline: &Deadline) -> bool {
-    deadline.arm(LINGER);
+async fn drain(connection: &Connection) -> bool {
+    let deadline = &connection.deadline;
+    deadline.arm(Wait::Step, LINGER);
     let mut drained = 0;
     poll_fn(|cx| {
         let mut transport = connection.transport.borrow_mut();
         let mut payload = connection.payload.get();
         loop {
             let received = transport.received();
-            let Ok(decoded) = payload.decode(received) else { return Poll::Ready(false) };
+            let mut unread = Vec::new();
+            let Ok(decoded) = payload.decode(received, &mut unread) else {
+                return Poll::Ready(false);
+            };
             connection.payload.set(payload);
             drained += decoded.used;
             transport.consume(decoded.used);
@@ -161,7 +187,7 @@ async fn drain(connection: &Connection, deadline: &Deadline) -> bool {
             match transport.poll_receive(cx, DRAIN) {
                 Poll::Ready(Ok(n)) if n > 0 && drained <= DRAIN => {}
                 Poll::Ready(_) => return Poll::Ready(false),
-                Poll::Pending if deadline.passed() => return Poll::Ready(false),
+                Poll::Pending if deadline.passed(Wait::Step) => return Poll::Ready(false),
                 Poll::Pending => {
                     transport.park();
                     return Poll::Pending;
@@ -174,8 +200,9 @@ async fn drain(connection: &Connection, deadline: &Deadline) -> bool {
 
 /// Closes in a way that lets the client read its answer: a close with unread bytes would be a reset, which
 /// may overtake it (RFC 9112, 9.6).
-async fn linger(connection: &Connection, deadline: &Deadline) {
-    deadline.arm(LINGER);
+async fn linger(connection: &Connection) {
+    let deadline = &connection.deadline;
+    deadline.arm(Wait::Step, LINGER);
     poll_fn(|cx| {
         let mut transport = connection.transport.borrow_mut();
         if transport.poll_shutdown(cx).is_pending() {
@@ -185,8 +212,8 @@ async fn linger(connection: &Connection, deadline: &Deadline) {
             let received = transport.received().len();
             transport.consume(received);
             match transport.poll_receive(cx, DRAIN) {
-                Poll::Ready(Ok(n)) if n > 0 && !deadline.passed() => {}
-                Poll::Pending if !deadline.passed() => {
+                Poll::Ready(Ok(n)) if n > 0 && !deadline.passed(Wait::Step) => {}
+                Poll::Pending if !deadline.passed(Wait::Step) => {
                     transport.park();
                     return Poll::Pending;
                 }

@@ -12,18 +12,19 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::Listener;
 use super::answer::{self, Ended};
+use super::body::RequestBody;
+use super::timeouts::Timeouts;
+use super::{Listener, Settings, Underscores, tunnel};
 use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
-use crate::h1::{Limits, Message, Partial, request};
-use crate::message::body::{Body, Broken, Piece, Pull};
+use crate::h1::{Limits, Message, Partial, chunked, request, write};
+use crate::message::body::Body;
 use crate::message::exchange::{Arrival, Client, Exchange};
 use crate::message::head::{Head, Known, Method, Version};
-use crate::net::deadline::Deadline;
-use crate::net::scratch::Buffer;
+use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::transport::Transport;
-use crate::pool::stream::poll_payload;
+use crate::pool::downstream::{Downstream, Interim};
 use crate::proxy::error::Error;
 use crate::proxy::finish::{Tracked, refused};
 use crate::proxy::{Local, http};
@@ -34,8 +35,22 @@ pub struct Connection {
     pub transport: RefCell<Transport>,
     /// What is still to come of the request's body.
     pub payload: Cell<Payload>,
+    /// What came behind a chunked body.
+    pub trailers: RefCell<Vec<u8>>,
     /// The client waits for a word before it sends the body (RFC 9110, 10.1.1).
     pub expects: Cell<bool>,
+    /// The body is waited for.
+    pub waits: Cell<bool>,
+    /// The version of the request under way.
+    pub version: Cell<Version>,
+    /// When the client, or the endpoint it waits for, has taken too long.
+    pub deadline: Rc<Deadline>,
+    /// How long the client is waited for.
+    pub timeouts: Cell<Timeouts>,
+    /// Bytes per second that a body has at least.
+    pub min_body_rate: Cell<u64>,
+    chunks: Cell<chunked::Limits>,
+    rejects: Cell<bool>,
 }
 
 /// What came instead of a request.
@@ -57,9 +72,17 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, cl
     let connection = Rc::new(Connection {
         transport: RefCell::new(Transport::new(stream, Rc::clone(&local.scratch))),
         payload: Cell::new(Payload::Length(0)),
+        trailers: RefCell::default(),
         expects: Cell::new(false),
+        waits: Cell::new(false),
+        version: Cell::default(),
+        deadline,
+        timeouts: Cell::default(),
+        min_body_rate: Cell::default(),
+        chunks: Cell::new(chunked::Limits::DEFAULT),
+        rejects: Cell::default(),
     });
-    while let Some(exchange) = next(&connection, local, listener, client, &deadline).await {
+    while let Some(exchange) = next(&connection, local, listener, client).await {
         if exchange.await == Ended::Close {
             return;
         }
@@ -76,17 +99,16 @@ async fn next<'a>(
     local: &'a Rc<Local>,
     listener: &'a Listener,
     client: Client,
-    deadline: &'a Deadline,
 ) -> Option<Exchanging<'a>> {
-    match connection.head(local, deadline).await {
+    match connection.head(local, listener).await {
         (Ok((head, message)), arrival) => {
             let x = connection.exchange(head, message, client, arrival);
-            Some(Box::pin(answer(connection, local, x, message.persistent, deadline)))
+            Some(Box::pin(answer(connection, local, x, message.persistent)))
         }
         (Err(NoHead::Closed), _) => None,
         (Err(NoHead::Refused(error)), arrival) => {
             let x = Exchange::new(Head::default(), Body::Empty, client, arrival);
-            Some(Box::pin(refuse(connection, local, listener, x, error, deadline)))
+            Some(Box::pin(refuse(connection, local, listener, x, error)))
         }
     }
 }
@@ -97,13 +119,15 @@ async fn answer(
     local: &Rc<Local>,
     x: Exchange,
     keep_alive: bool,
-    deadline: &Deadline,
 ) -> Ended {
     let asked = Asked { head: x.head.method == Method::Head, version: x.head.version };
-    match connection.handled(local, x, deadline).await {
+    match connection.handled(local, x).await {
+        Some(tracked) if tracked.reply.as_ref().is_some_and(|reply| reply.head.status == 101) => {
+            tunnel::run(connection, tracked).await
+        }
         Some(tracked) => {
             let persistent = keep_alive && !local.stopping.get();
-            answer::send(connection, local, tracked, asked, persistent, deadline).await
+            answer::send(connection, local, tracked, asked, persistent).await
         }
         None => Ended::Close,
     }
@@ -116,12 +140,11 @@ async fn refuse(
     listener: &Listener,
     x: Exchange,
     error: Error,
-    deadline: &Deadline,
 ) -> Ended {
     let shard = listener.metrics.of(local.worker);
     if error == Error::HeaderTimeout { &shard.timeout } else { &shard.malformed }.add(1);
     refused(local, &x, error);
-    answer::refuse(connection, &error.reply(x.head), deadline).await;
+    answer::refuse(connection, local, &error.reply(x.head)).await;
     Ended::Close
 }
 
@@ -140,26 +163,37 @@ impl Connection {
     async fn head(
         &self,
         local: &Local,
-        deadline: &Deadline,
+        listener: &Listener,
     ) -> (Result<(Head, Message), NoHead>, Arrival) {
+        let deadline = &*self.deadline;
         let mut started = None;
         let mut partial = Partial::default();
         let mut slept = false;
-        deadline.arm(IDLE);
+        let mut limits = Limits::CLIENT;
+        deadline.disarm(Wait::Body);
+        deadline.disarm(Wait::End);
+        let idle = listener.settings.load().timeouts.idle.get();
+        deadline.arm(Wait::Step, jitter(idle, local.random()));
         let result = poll_fn(|cx| {
             let mut transport = self.transport.borrow_mut();
             loop {
-                let received = transport.received();
-                if !received.is_empty() {
+                if !transport.received().is_empty() {
                     if started.is_none() {
                         started = Some(local.now());
-                        deadline.arm(HEADER);
+                        let settings = listener.settings.load();
+                        limits = self.obey(&settings);
+                        transport.hold_at_most(settings.limits.connection_buffer.bytes());
+                        deadline.arm(Wait::Step, self.timeouts.get().header.get());
                     }
-                    if partial.may_be_whole(received, &Limits::CLIENT) {
+                    let received = transport.received();
+                    if partial.may_be_whole(received, &limits) {
                         let mut head = local.heads.take();
-                        match request::read(received, &Limits::CLIENT, &mut head) {
+                        match request::read(received, &limits, &mut head) {
                             Err(fault) => {
                                 return Poll::Ready(Err(NoHead::Refused(fault.into())));
+                            }
+                            Ok(Some(_)) if self.rejects(&head) => {
+                                return Poll::Ready(Err(NoHead::Refused(Error::BadRequest)));
                             }
                             Ok(Some(message)) => {
                                 transport.consume(message.length);
@@ -176,9 +210,10 @@ impl Connection {
                         transport.park();
                         slept = true;
                         let waits = started.is_none();
-                        return if waits && (deadline.passed() || local.stopping.get()) {
+                        let late = deadline.passed(Wait::Step);
+                        return if waits && (late || local.stopping.get()) {
                             Poll::Ready(Err(NoHead::Closed))
-                        } else if deadline.passed() {
+                        } else if late {
                             Poll::Ready(Err(NoHead::Refused(Error::HeaderTimeout)))
                         } else {
                             Poll::Pending
@@ -200,26 +235,39 @@ impl Connection {
         arrival: Arrival,
     ) -> Exchange {
         let framing = message.framing;
-        self.payload.set(Payload::new(framing));
+        self.payload.set(Payload::new(framing, self.chunks.get()));
+        self.version.set(head.version);
+        self.expects.set(false);
+        self.waits.set(false);
         if framing == Framing::None {
             return Exchange::new(head, Body::Empty, client, arrival);
         }
-        let waits =
-            head.get(Known::Expect).is_some_and(|v| v.eq_ignore_ascii_case(b"100-continue"));
-        self.expects.set(waits && head.version == Version::Http11);
-        let body = RequestBody { connection: Rc::clone(self), framing };
+        self.trailers.borrow_mut().clear();
+        self.expects.set(head.get(Known::Expect).is_some());
+        let body = RequestBody::new(self, framing);
         Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
+    }
+
+    /// From now on the client is treated as these settings say. The limits on its head.
+    fn obey(&self, settings: &Settings) -> Limits {
+        self.timeouts.set(settings.timeouts);
+        self.min_body_rate.set(settings.limits.min_body_rate.get());
+        self.chunks.set(settings.limits.chunks());
+        self.rejects.set(settings.underscore_headers == Underscores::Reject);
+        settings.limits.head()
+    }
+
+    /// Whether a sound head is refused all the same (threats.md, row 26).
+    fn rejects(&self, head: &Head) -> bool {
+        self.rejects.get() && request::has_underscores(head)
     }
 
     /// Lets the spine work. `None`: the client has left, and with it the request; whatever it was waiting
     /// for is dropped.
-    async fn handled(
-        &self,
-        local: &Rc<Local>,
-        x: Exchange,
-        deadline: &Deadline,
-    ) -> Option<Tracked> {
-        let mut handling = pin!(http::handle(local, x, deadline));
+    async fn handled(&self, local: &Rc<Local>, x: Exchange) -> Option<Tracked> {
+        let downstream =
+            Downstream { deadline: &self.deadline, chunks: self.chunks.get(), interim: self };
+        let mut handling = pin!(http::handle(local, x, &downstream));
         poll_fn(|cx| {
             if let Poll::Ready(tracked) = handling.as_mut().poll(cx) {
                 return Poll::Ready(Some(tracked));
@@ -227,7 +275,11 @@ impl Connection {
             if self.poll_gone(cx) {
                 return Poll::Ready(None);
             }
-            self.transport.borrow_mut().park();
+            let mut transport = self.transport.borrow_mut();
+            if matches!(transport.poll_flush(cx), Poll::Ready(Err(_))) {
+                return Poll::Ready(None);
+            }
+            transport.park();
             Poll::Pending
         })
         .await
@@ -236,7 +288,7 @@ impl Connection {
     /// Whether the client has left: an end after a complete request means so, also behind pipelined bytes.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> bool {
         if !self.payload.get().has_ended() {
-            return false;
+            return self.looks_gone();
         }
         let mut transport = self.transport.borrow_mut();
         while transport.received().len() < PIPELINED && transport.poll_readable(cx).is_ready() {
@@ -248,44 +300,42 @@ impl Connection {
         }
         false
     }
-}
 
-/// The body of a request, as an endpoint's connection pulls it.
-struct RequestBody {
-    connection: Rc<Connection>,
-    framing: Framing,
-}
-
-impl Pull for RequestBody {
-    fn poll_pull(
-        &mut self,
-        cx: &mut Context<'_>,
-        into: &mut Buffer,
-    ) -> Poll<Result<Piece, Broken>> {
-        let mut transport = self.connection.transport.borrow_mut();
-        if self.connection.expects.replace(false) && transport.received().is_empty() {
-            transport.outbox().extend_from_slice(CONTINUE);
+    /// Whether the client has left in the midst of its body. While the body waits for the endpoint nothing is read,
+    /// so that is looked at from time to time.
+    fn looks_gone(&self) -> bool {
+        if self.waits.get() {
+            // Then reading tells.
+            return false;
         }
-        if !transport.is_flushed() && matches!(transport.poll_flush(cx), Poll::Ready(Err(_))) {
-            return Poll::Ready(Err(Broken::Cut));
-        }
-        let mut payload = self.connection.payload.get();
-        let piece = poll_payload(&mut transport, &mut payload, cx, into);
-        self.connection.payload.set(payload);
-        piece
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.framing.length()
+        self.deadline.arm(Wait::Body, LOOK);
+        self.transport.borrow().has_ended()
     }
 }
 
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+impl Interim for Connection {
+    fn poll_interim(&self, cx: &mut Context<'_>, head: &Head) -> Poll<()> {
+        if self.version.get() == Version::Http10 {
+            return Poll::Ready(());
+        }
+        let mut transport = self.transport.borrow_mut();
+        if transport.poll_flush(cx).is_pending() {
+            // It has not taken the last one yet.
+            return Poll::Pending;
+        }
+        write::interim(head, transport.outbox());
+        // If the client is gone, that is noticed elsewhere.
+        let _ = transport.poll_flush(cx);
+        if head.status == 100 {
+            self.expects.set(false);
+        }
+        Poll::Ready(())
+    }
+}
+
 /// One read of a head: a large one fits, and what follows it is not worth more.
 const READ: usize = 64 * 1024;
 /// So much of further requests may wait behind the one under way.
 const PIPELINED: usize = 16 * 1024;
-/// Between requests (threats.md, D7).
-const IDLE: Duration = Duration::from_secs(75);
-/// From the first byte of a head to its end (D5).
-const HEADER: Duration = Duration::from_secs(10);
+/// How often a client is looked after that nothing is read from.
+const LOOK: Duration = Duration::from_millis(500);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,11 +17,18 @@ use crate::message::exchange::Client;
 use crate::net::address::Listen;
 use crate::proxy::Local;
 use crate::telemetry::http::ListenerMetrics;
-use crate::unit::Name;
+use crate::unit::{Name, OneOrMany};
 
 mod answer;
+mod body;
 mod http1;
+pub mod limits;
+pub mod timeouts;
+mod tunnel;
 mod writing;
+
+use limits::Limits;
+use timeouts::Timeouts;
 
 /// `[listeners.NAME]`: where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -34,6 +42,30 @@ pub struct Config {
     /// Pool used when no route matches. Without it, such a request gets 404.
     #[serde(default)]
     pub pool: Option<Name>,
+    /// Names of the policies that hold for every request that comes here; those of its route come after them.
+    #[serde(default)]
+    pub policies: OneOrMany<Name>,
+    /// Client connections at once, on this listener. 0: no limit of its own.
+    #[serde(default)]
+    pub max_connections: u32,
+    /// Request headers with `_` in their name, which some servers read as `-`: "drop" them, or "reject" the request.
+    #[serde(default)]
+    pub underscore_headers: Underscores,
+    /// How long clients are waited for.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How much clients may send, and how many may come.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What becomes of request headers with `_` in their name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Underscores {
+    #[default]
+    Drop,
+    Reject,
 }
 
 /// What a listener speaks.
@@ -48,10 +80,50 @@ pub enum Protocol {
 pub struct Listener {
     /// Its number: connections keep it, whatever becomes of the configuration.
     pub id: usize,
+    /// What its connections are counted in.
+    pub metrics: ListenerMetrics,
+    /// What the configuration says of it now.
+    pub settings: ArcSwap<Settings>,
+}
+
+/// What a reload may change of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
     /// Its name.
     pub name: Name,
-    /// What its connections are counted in.
-    pub metrics: Arc<ListenerMetrics>,
+    /// Client connections at once; 0: no limit of its own.
+    pub max_connections: u32,
+    /// What becomes of request headers with `_` in their name.
+    pub underscore_headers: Underscores,
+    /// How long clients are waited for.
+    pub timeouts: Timeouts,
+    /// How much clients may send.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// What the section of this name says.
+    pub fn new(name: &Name, section: &Config) -> Self {
+        Self {
+            name: name.clone(),
+            max_connections: section.max_connections,
+            underscore_headers: section.underscore_headers,
+            timeouts: section.timeouts,
+            limits: section.limits,
+        }
+    }
+}
+
+impl Listener {
+    /// A new listener of this number.
+    pub fn new(id: usize, metrics: ListenerMetrics, settings: Arc<Settings>) -> Self {
+        Self { id, metrics, settings: ArcSwap::new(settings) }
+    }
+
+    /// Its name, as it is now.
+    pub fn name(&self) -> Name {
+        self.settings.load().name.clone()
+    }
 }
 
 /// Accepts connections until `closing` fires; each becomes a task of this worker. What arrives between the
@@ -77,7 +149,7 @@ pub async fn accept(
                 // Accepting again at once would spin: the connection still waits to be accepted.
                 listener.metrics.of(local.worker).pauses.add(1);
                 if !std::mem::replace(&mut short, true) {
-                    tracing::warn!(listener = %listener.name, %error, "accepting is paused");
+                    tracing::warn!(listener = %listener.name(), %error, "accepting is paused");
                 }
                 tokio::select! {
                     () = local.closed.notified() => {}
@@ -85,7 +157,7 @@ pub async fn accept(
                 }
             }
             // The client gave up while it waited.
-            Err(error) => tracing::debug!(listener = %listener.name, %error, "accept failed"),
+            Err(error) => tracing::debug!(listener = %listener.name(), %error, "accept failed"),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::http1::Connection;
 use crate::h1::framing::Framing;
 use crate::message::body::{Body, Broken, Piece};
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Wait};
 use crate::pool::stream::{end_payload, send_payload};
 use crate::proxy::Local;
 use crate::proxy::error::Error;
@@ -20,6 +20,7 @@ pub struct Writing<'a> {
     local: &'a Rc<Local>,
     deadline: &'a Deadline,
     framing: Framing,
+    idle: Duration,
     /// Bytes of the body so far.
     pub sent: u64,
     begun: bool,
@@ -31,22 +32,32 @@ pub struct Writing<'a> {
 #[derive(Default)]
 struct Blocked(Option<u64>);
 
+/// Who is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Client,
+    Endpoint,
+}
+
 impl<'a> Writing<'a> {
-    /// Nothing is written yet, and if it is bodiless, there is only the head to write.
+    /// Nothing is written yet, and if it is bodiless, there is only the head to write. The endpoint may be silent for
+    /// `idle`.
     pub fn new(
         connection: &'a Connection,
         local: &'a Rc<Local>,
-        deadline: &'a Deadline,
         framing: Framing,
         bodiless: bool,
+        idle: Duration,
     ) -> Self {
-        deadline.arm(BODY);
+        let deadline = &*connection.deadline;
+        deadline.arm(Wait::Step, idle);
         let (begun, ended) = (bodiless, bodiless);
         Self {
             connection,
             local,
             deadline,
             framing,
+            idle,
             sent: 0,
             begun,
             ended,
@@ -56,8 +67,11 @@ impl<'a> Writing<'a> {
 
     /// Writes what there is; ready when all is with the kernel.
     pub fn poll(&mut self, body: &mut Body, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.deadline.passed(Wait::End) {
+            return Poll::Ready(Err(Error::ExchangeTimeout));
+        }
         match body.poll_upload(cx) {
-            Ok(true) if self.blocked.0.is_none() => self.deadline.arm(BODY),
+            Ok(true) if self.blocked.0.is_none() => self.deadline.arm(Wait::Step, self.idle),
             Err(Broken::Cut) => return Poll::Ready(Err(Error::ClientGone)),
             // Nothing comes after this answer, but it is an answer.
             _ => {}
@@ -91,11 +105,11 @@ impl<'a> Writing<'a> {
             Poll::Ready(Err(_)) => return Poll::Ready(Err(Error::ClientGone)),
             Poll::Pending => {}
         }
-        if self.deadline.passed() {
+        if self.deadline.passed(Wait::Step) {
             if !self.connection.transport.borrow_mut().flush_now() {
                 return Poll::Ready(Err(Error::WriteTimeout));
             }
-            self.deadline.arm(WRITE);
+            self.deadline.arm(Wait::Step, self.connection.timeouts.get().write.get());
         }
         self.sleep(body)
     }
@@ -111,12 +125,12 @@ impl<'a> Writing<'a> {
                 self.sent += piece.bytes().len() as u64;
                 let sent = send_payload(&mut transport, self.framing, cx, piece.bytes());
                 drop(transport);
-                self.deadline.arm(BODY);
+                self.deadline.arm(Wait::Step, self.idle);
                 self.watch();
                 Poll::Ready(sent.map_err(|_| Error::ClientGone))
             }
             Poll::Ready(Ok(Piece::End)) => {
-                end_payload(&mut transport, self.framing);
+                end_payload(&mut transport, self.framing, &body.trailers());
                 self.ended = true;
                 Poll::Ready(Ok(()))
             }
@@ -125,7 +139,7 @@ impl<'a> Writing<'a> {
                 let _ = transport.poll_flush(cx);
                 Poll::Ready(Err(match broken {
                     Broken::Cut => Error::Truncated,
-                    Broken::Malformed => Error::BadAnswerBody,
+                    Broken::Malformed | Broken::TooLarge => Error::BadAnswerBody,
                     Broken::Silent => Error::IdleTimeout,
                 }))
             }
@@ -135,7 +149,7 @@ impl<'a> Writing<'a> {
                 if matches!(flushed, Poll::Ready(Err(_))) || self.connection.poll_gone(cx) {
                     return Poll::Ready(Err(Error::ClientGone));
                 }
-                if self.deadline.passed() {
+                if self.deadline.passed(Wait::Step) {
                     return Poll::Ready(Err(Error::IdleTimeout));
                 }
                 self.sleep(body)
@@ -145,8 +159,12 @@ impl<'a> Writing<'a> {
 
     fn watch(&mut self) {
         let transport = self.connection.transport.borrow();
-        if let Some(patience) = self.blocked.next(transport.is_flushed(), transport.sent()) {
-            self.deadline.arm(patience);
+        match self.blocked.next(transport.is_flushed(), transport.sent()) {
+            Some(Turn::Client) => {
+                self.deadline.arm(Wait::Step, self.connection.timeouts.get().write.get());
+            }
+            Some(Turn::Endpoint) => self.deadline.arm(Wait::Step, self.idle),
+            None => {}
         }
     }
 
@@ -159,20 +177,16 @@ impl<'a> Writing<'a> {
 }
 
 impl Blocked {
-    /// After a write: how long to wait from now on, if that has changed. The client gets its time anew
-    /// whenever it takes something, and the endpoint when all is taken.
-    fn next(&mut self, flushed: bool, taken: u64) -> Option<Duration> {
+    /// After a write: whose turn it is, if its time begins anew. The client's does whenever it takes something, and
+    /// the endpoint's when all is taken.
+    fn next(&mut self, flushed: bool, taken: u64) -> Option<Turn> {
         if flushed {
-            return self.0.take().map(|_| BODY);
+            return self.0.take().map(|_| Turn::Endpoint);
         }
-        (self.0.replace(taken) != Some(taken)).then_some(WRITE)
+        (self.0.replace(taken) != Some(taken)).then_some(Turn::Client)
     }
 }
 
-/// The longest silence in a running answer.
-const BODY: Duration = Duration::from_secs(60);
-/// The client takes nothing of what waits for it (threats.md, D9).
-const WRITE: Duration = Duration::from_secs(30);
 /// Bytes of a body in one turn of the event loop.
 const TURN: u64 = 256 * 1024;
 
@@ -184,10 +198,10 @@ mod tests {
     fn the_slower_side_is_the_one_that_is_waited_for() {
         let mut blocked = Blocked::default();
         assert_eq!(blocked.next(true, 10), None, "nothing was in the way");
-        assert_eq!(blocked.next(false, 20), Some(WRITE));
+        assert_eq!(blocked.next(false, 20), Some(Turn::Client));
         assert_eq!(blocked.next(false, 20), None, "it took nothing: its time runs on");
-        assert_eq!(blocked.next(false, 30), Some(WRITE), "it took something");
-        assert_eq!(blocked.next(true, 40), Some(BODY), "now it is the endpoint's turn");
+        assert_eq!(blocked.next(false, 30), Some(Turn::Client), "it took something");
+        assert_eq!(blocked.next(true, 40), Some(Turn::Endpoint), "now it is the endpoint's turn");
         assert_eq!(blocked.next(true, 40), None);
     }
 }

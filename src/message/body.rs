@@ -4,6 +4,7 @@ use std::mem;
 use std::task::{Context, Poll};
 
 use crate::net::scratch::Buffer;
+use crate::net::transport::Transport;
 
 /// The body of a message.
 #[derive(Default)]
@@ -25,6 +26,16 @@ pub trait Pull {
 
     /// How many bytes there are in all, if that is known before they come.
     fn length(&self) -> Option<u64>;
+
+    /// After `End`: the lines of the trailer section, as they came.
+    fn trailers(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// After an answer that switches protocols: the connection itself, to be a tunnel.
+    fn tunnel(&mut self) -> Option<&mut Transport> {
+        None
+    }
 
     /// Goes on sending what is left of the request's body; whether anything moved. The writer of this body
     /// calls it whenever it is woken, also while its own write is blocked: two full sides may wait for each
@@ -56,8 +67,10 @@ pub enum Broken {
     Cut,
     /// Its framing cannot be understood.
     Malformed,
-    /// Nothing came for too long.
+    /// Nothing came for too long, or it came too slowly.
     Silent,
+    /// There is more of it than may be.
+    TooLarge,
 }
 
 impl Body {
@@ -85,6 +98,16 @@ impl Body {
             }
             Self::Stream(source) => source.poll_pull(cx, into),
         }
+    }
+
+    /// After `End`: the lines of the trailer section, as they came.
+    pub fn trailers(&self) -> Vec<u8> {
+        if let Self::Stream(source) = self { source.trailers() } else { Vec::new() }
+    }
+
+    /// After an answer that switches protocols: the connection itself, to be a tunnel.
+    pub fn tunnel(&mut self) -> Option<&mut Transport> {
+        if let Self::Stream(source) = self { source.tunnel() } else { None }
     }
 
     /// Goes on sending what is left of the request's body, as `Pull` says.
@@ -118,12 +141,15 @@ pub struct Upload {
     /// Bytes were pulled that are not kept: they cannot be sent again.
     lost: bool,
     length: Option<u64>,
+    /// How many more may be pulled.
+    allowed: u64,
 }
 
 impl Upload {
-    /// A body; `keep` if the request may be sent again though an endpoint has seen it.
-    pub fn new(body: Body, keep: bool) -> Self {
-        Self { length: body.length(), rest: body, kept: Vec::new(), replayed: 0, keep, lost: false }
+    /// A body of at most so many bytes; `keep` if the request may be sent again though an endpoint has seen it.
+    pub fn new(body: Body, keep: bool, allowed: u64) -> Self {
+        let length = body.length();
+        Self { length, rest: body, kept: Vec::new(), replayed: 0, keep, lost: false, allowed }
     }
 
     /// How many bytes there are in all, if that is known before they come.
@@ -164,6 +190,10 @@ impl Upload {
         }
         let piece = self.rest.poll_pull(cx, into);
         if let Poll::Ready(Ok(Piece::Data)) = piece {
+            let Some(allowed) = self.allowed.checked_sub(into.bytes().len() as u64) else {
+                return Poll::Ready(Err(Broken::TooLarge));
+            };
+            self.allowed = allowed;
             // Too long to be kept: it streams on, and is sent once.
             self.keep &= self.kept.len() + into.bytes().len() <= REPLAY;
             if self.keep {
@@ -175,6 +205,11 @@ impl Upload {
             self.replayed = self.kept.len();
         }
         piece
+    }
+
+    /// After `End`: the lines of the trailer section, as they came.
+    pub fn trailers(&self) -> Vec<u8> {
+        self.rest.trailers()
     }
 
     /// Takes it out, leaving nothing: the connection sends the rest on its own.
@@ -231,7 +266,7 @@ mod tests {
     }
 
     fn upload(pieces: &[usize], keep: bool) -> Upload {
-        Upload::new(Body::Stream(Box::new(Pieces(pieces.to_vec()))), keep)
+        Upload::new(Body::Stream(Box::new(Pieces(pieces.to_vec()))), keep, u64::MAX)
     }
 
     #[test]
@@ -256,6 +291,13 @@ mod tests {
         assert!(once.is_whole(), "nothing was pulled yet");
         pull(&mut once, 1);
         assert!(!once.is_whole());
+    }
+
+    #[test]
+    fn a_body_is_pulled_up_to_its_limit_and_no_further() {
+        let body = || Body::Stream(Box::new(Pieces(vec![10, 20])));
+        assert_eq!(pull(&mut Upload::new(body(), true, 30), usize::MAX), 30);
+        assert_eq!(pull(&mut Upload::new(body(), true, 29), usize::MAX), 10);
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct Head {
     pub path: Span,
     /// Of a request: its query with the `?`, byte for byte; or empty.
     pub query: Span,
+    /// The protocol that the connection is to become, or becomes; empty: it stays as it is.
+    pub upgrade: Span,
+    /// Of a request: its sender understands trailers (RFC 9110, 10.1.4).
+    pub takes_trailers: bool,
     /// Of an answer: its status.
     pub status: u16,
     /// Of an answer: its reason phrase.
@@ -251,7 +255,6 @@ impl Known {
                 | Self::KeepAlive
                 | Self::ProxyConnection
                 | Self::Te
-                | Self::Trailer
                 | Self::TransferEncoding
                 | Self::Upgrade
         )

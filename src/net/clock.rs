@@ -6,9 +6,9 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "this is the clock all others read")]
 use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
@@ -62,6 +62,37 @@ impl Clock {
     /// The work's result, or `None` when it takes longer than `limit` on this clock.
     pub async fn within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
         tokio::select! { output = work => Some(output), () = self.sleep(limit) => None }
+    }
+}
+
+/// The time of day as HTTP writes it (RFC 9110, 5.6.7), to the second; kept by who looks at it often.
+pub struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Default for Date {
+    fn default() -> Self {
+        let mut date = Self { second: 0, text: String::new() };
+        date.look();
+        date
+    }
+}
+
+impl Date {
+    /// Looks at the system's clock.
+    pub fn look(&mut self) {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        if second != self.second || self.text.is_empty() {
+            self.second = second;
+            self.text = httpdate::fmt_http_date(now);
+        }
+    }
+
+    /// "Sun, 06 Nov 1994 08:49:37 GMT".
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 }
 

@@ -12,25 +12,51 @@ use std::time::Duration;
 /// How often a worker looks for deadlines that have passed.
 pub const SWEEP: Duration = Duration::from_millis(100);
 
-/// When one connection has waited long enough. One per connection, re-armed for what it waits for now.
+/// What a connection waits for, each with a time of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The next step, whoever has to take it: re-armed for what is waited for now.
+    Step,
+    /// The client, to send more of its request's body.
+    Body,
+    /// The end: no step puts it off.
+    End,
+}
+
+/// When one connection has waited long enough. One per connection.
 pub struct Deadline {
-    due: Cell<Duration>,
-    passed: Cell<bool>,
+    due: [Cell<Duration>; 3],
+    passed: [Cell<bool>; 3],
     waker: RefCell<Option<Waker>>,
     now: Rc<Cell<Duration>>,
 }
 
 impl Deadline {
-    /// From now on, wait at most this long.
-    pub fn arm(&self, patience: Duration) {
-        self.passed.set(false);
+    /// From now on, wait at most this long for that.
+    pub fn arm(&self, wait: Wait, patience: Duration) {
         // The last sweep may lie one sweep back.
-        self.due.set(self.now.get() + patience + SWEEP);
+        self.arm_until(wait, self.now.get().saturating_add(patience).saturating_add(SWEEP));
+    }
+
+    /// Wait for that until a time of the process's clock.
+    pub fn arm_until(&self, wait: Wait, at: Duration) {
+        self.passed[wait as usize].set(false);
+        self.due[wait as usize].set(at);
+    }
+
+    /// Nothing of that kind is waited for.
+    pub fn disarm(&self, wait: Wait) {
+        self.arm_until(wait, Duration::MAX);
     }
 
     /// Whether the sweep has found that the time is over.
-    pub fn passed(&self) -> bool {
-        self.passed.get()
+    pub fn passed(&self, wait: Wait) -> bool {
+        self.passed[wait as usize].get()
+    }
+
+    /// The time of the last sweep: no read of the clock.
+    pub fn now(&self) -> Duration {
+        self.now.get()
     }
 
     /// The task to wake when the time is over; a task calls this once, it keeps its waker for life.
@@ -60,8 +86,8 @@ impl Deadlines {
     /// A new deadline, disarmed. It leaves the sweep when it is dropped.
     pub fn add(&self) -> Rc<Deadline> {
         let deadline = Rc::new(Deadline {
-            due: Cell::new(Duration::MAX),
-            passed: Cell::new(false),
+            due: [const { Cell::new(Duration::MAX) }; 3],
+            passed: [const { Cell::new(false) }; 3],
             waker: RefCell::new(None),
             now: Rc::clone(&self.now),
         });
@@ -74,7 +100,11 @@ impl Deadlines {
         self.now.set(now);
         self.all.borrow_mut().retain(|deadline| {
             let Some(deadline) = deadline.upgrade() else { return false };
-            if deadline.due.get() <= now && !deadline.passed.replace(true) {
+            let mut late = false;
+            for (due, passed) in deadline.due.iter().zip(&deadline.passed) {
+                late |= due.get() <= now && !passed.replace(true);
+            }
+            if late {
                 deadline.wake();
             }
             true
@@ -89,6 +119,15 @@ impl Deadlines {
     }
 }
 
+/// A time over 5 s, ± 10 % by a random number: connections that begin together do not all end together.
+pub fn jitter(time: Duration, random: u64) -> Duration {
+    if time <= Duration::from_secs(5) {
+        return time;
+    }
+    let part = (random % 2001) as u32;
+    time.saturating_sub(time / 10).saturating_add(time / 10_000 * part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,14 +137,29 @@ mod tests {
         let all = Deadlines::new(Duration::ZERO);
         let deadline = all.add();
         all.sweep(Duration::from_secs(9));
-        assert!(!deadline.passed(), "disarmed at first");
-        deadline.arm(Duration::from_secs(1));
+        assert!(!deadline.passed(Wait::Step), "disarmed at first");
+        deadline.arm(Wait::Step, Duration::from_secs(1));
+        deadline.arm(Wait::End, Duration::MAX);
         all.sweep(Duration::from_secs(10));
-        assert!(!deadline.passed());
+        assert!(!deadline.passed(Wait::Step));
         all.sweep(Duration::from_secs(10) + SWEEP);
-        assert!(deadline.passed());
-        deadline.arm(Duration::from_secs(1));
-        assert!(!deadline.passed(), "armed again");
+        assert!(deadline.passed(Wait::Step));
+        assert!(!deadline.passed(Wait::Body) && !deadline.passed(Wait::End), "each on its own");
+        deadline.arm(Wait::Step, Duration::from_secs(1));
+        assert!(!deadline.passed(Wait::Step), "armed again");
+        deadline.disarm(Wait::Step);
+        all.sweep(Duration::from_secs(1000));
+        assert!(!deadline.passed(Wait::Step), "disarmed");
+    }
+
+    #[test]
+    fn a_long_time_is_spread_by_a_tenth() {
+        let time = Duration::from_secs(75);
+        assert_eq!(jitter(time, 0), Duration::from_millis(67_500));
+        assert_eq!(jitter(time, 1000), time);
+        assert_eq!(jitter(time, 2000), Duration::from_millis(82_500));
+        assert_eq!(jitter(Duration::from_secs(5), 0), Duration::from_secs(5));
+        assert_eq!(jitter(Duration::MAX, 2000), Duration::MAX);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod clock;
 pub mod deadline;
+pub mod relay;
 pub mod scratch;
 pub mod socket;
 pub mod transport;

@@ -3,7 +3,7 @@
 //! One block of 256 KiB serves nearly every read of a worker, so it stays hot in the cache of its core.
 //! A `Buffer` is a block on loan; nobody may keep one while its task sleeps (`Transport::park`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::ops::Range;
 use std::rc::Rc;
@@ -42,12 +42,24 @@ pub struct Scratch {
     blocks: FreeList<Box<[u8]>>,
     /// Empty vectors for what waits to be sent.
     pub outboxes: FreeList<Vec<u8>>,
+    /// Bytes in vectors that are larger than usual, for peers that do not take them.
+    held: Cell<usize>,
 }
 
 impl Scratch {
     /// No block yet; at most four are kept, and sixteen outboxes.
     pub const fn new() -> Self {
-        Self { blocks: FreeList::new(4), outboxes: FreeList::new(16) }
+        Self { blocks: FreeList::new(4), outboxes: FreeList::new(16), held: Cell::new(0) }
+    }
+
+    /// Bytes that are held for peers that do not take them.
+    pub fn held(&self) -> usize {
+        self.held.get()
+    }
+
+    /// So many more bytes are held, and so many less.
+    pub fn hold(&self, more: usize, less: usize) {
+        self.held.set((self.held.get() + more).saturating_sub(less));
     }
 
     /// An empty buffer on a block, until it is dropped.

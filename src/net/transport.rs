@@ -5,15 +5,16 @@
 //! outbox, which is the worker's too; while it is not empty, nobody may send more. So an idle connection
 //! owns no buffer.
 
+use std::future::Future;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::mem::{self, MaybeUninit};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::scratch::{BLOCK, Buffer, Scratch};
@@ -27,8 +28,12 @@ pub struct Transport {
     outbox: Vec<u8>,
     written: usize,
     sent: u64,
+    /// What of the bytes that the worker holds are this outbox's.
+    held: usize,
     /// How much the kernel seems to take at once.
     takes: usize,
+    /// How much may be held for a peer that does not take it.
+    holds: usize,
 }
 
 impl Transport {
@@ -42,7 +47,9 @@ impl Transport {
             outbox: Vec::new(),
             written: 0,
             sent: 0,
-            takes: LEAST,
+            held: 0,
+            takes: HOLDS,
+            holds: HOLDS,
         }
     }
 
@@ -129,9 +136,24 @@ impl Transport {
     }
 
     /// How much to send at once: what the kernel has lately taken without leaving a rest, which would have
-    /// to be copied and held.
+    /// to be copied and held. When the worker holds much for slow peers already, no more than may be held.
     pub fn takes(&self) -> usize {
-        self.takes
+        if self.scratch.held() > PLENTY { self.holds } else { self.takes }
+    }
+
+    /// How much may be held for a peer that does not take it, when many of them do not.
+    pub fn hold_at_most(&mut self, size: usize) {
+        self.holds = size;
+    }
+
+    /// Whether the peer has ended or broken its side, though unread bytes may stand before that: no system call.
+    pub fn has_ended(&self) -> bool {
+        let ready = pin!(self.io.ready(Interest::READABLE));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        }
     }
 
     /// How many bytes the kernel has taken so far.
@@ -171,15 +193,17 @@ impl Transport {
             self.written += sent;
             self.outbox.extend_from_slice(data);
             self.outbox.extend_from_slice(tail);
+            self.count_held();
             return Ok(());
         }
         self.empty_outbox();
         let sent = sent - head;
         let whole = sent == data.len() + tail.len();
-        self.takes = if whole { self.takes * 2 } else { sent }.clamp(LEAST, BLOCK);
+        self.takes = if whole { self.takes * 2 } else { sent }.clamp(self.holds, BLOCK);
         self.outbox.extend_from_slice(&data[sent.min(data.len())..]);
         self.outbox.extend_from_slice(&tail[sent.saturating_sub(data.len())..]);
         if !self.outbox.is_empty() {
+            self.count_held();
             // A short write says nothing about when there will be room: ask, so that we are woken.
             if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
                 return Err(error);
@@ -231,16 +255,33 @@ impl Transport {
 
     fn empty_outbox(&mut self) {
         self.written = 0;
-        let mut outbox = std::mem::take(&mut self.outbox);
+        let mut outbox = mem::take(&mut self.outbox);
         if (1..=KEEP).contains(&outbox.capacity()) {
             outbox.clear();
             self.scratch.outboxes.give(outbox);
         }
+        self.count_held();
+    }
+
+    /// Counts a large outbox among what the worker holds.
+    fn count_held(&mut self) {
+        let held = if self.outbox.capacity() > KEEP { self.outbox.capacity() } else { 0 };
+        if held != self.held {
+            self.scratch.hold(held, mem::replace(&mut self.held, held));
+        }
     }
 }
 
-/// However little the kernel takes, it is not worth less than this.
-const LEAST: usize = 64 * 1024;
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.scratch.hold(0, self.held);
+    }
+}
+
+/// How much is held for a peer that does not take it, unless told otherwise (threats.md, D12).
+const HOLDS: usize = 64 * 1024;
+/// So much of a worker's memory is not worth slowing fast peers for.
+const PLENTY: usize = 16 * 1024 * 1024;
 /// Data shorter than this is copied behind the head rather than gathered by the kernel.
 const GATHER: usize = 4096;
 /// An outbox larger than this is freed when it has been sent: a head and what is copied behind it fit.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here is shared between workers. What the stacks hold is swept with the deadlines.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -12,14 +12,43 @@ use std::task::Poll;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
+use super::Pool;
 use super::http1::{Broken, Connection};
 use crate::endpoint::Lease;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::scratch::Scratch;
 use crate::net::socket;
 use crate::net::transport::Transport;
 use crate::telemetry::http::PoolMetrics;
+use crate::unit;
+
+/// `[pools.NAME.connections]`: connections to the endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How long connecting may take, per attempt.
+    pub connect_timeout: unit::Duration,
+    /// A connection unused for so long, ± 10 %, is closed: before the 60 s after which most servers close.
+    pub idle_timeout: unit::Duration,
+    /// Unused connections kept, per endpoint and worker.
+    pub max_idle: u16,
+    /// A connection of this age carries no further request. "0s": no limit.
+    pub max_age: unit::Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connect_timeout: unit::Duration::from_secs(2),
+            idle_timeout: unit::Duration::from_secs(55),
+            max_idle: 128,
+            max_age: unit::Duration::default(),
+        }
+    }
+}
 
 /// The connections of one worker.
 pub struct Connections {
@@ -45,6 +74,7 @@ pub enum Reuse {
 pub struct Stack {
     worker: usize,
     metrics: Arc<PoolMetrics>,
+    config: Cell<Config>,
     #[expect(
         clippy::vec_box,
         reason = "the box is the body of the next answer: it is not moved out"
@@ -66,18 +96,18 @@ impl Connections {
     pub async fn connect(
         &self,
         lease: Lease,
-        metrics: &Arc<PoolMetrics>,
+        pool: &Pool,
         reuse: Reuse,
         deadline: &Deadline,
     ) -> Result<Box<Connection>, Broken> {
-        let stack = self.stack(lease.endpoint.id, metrics);
+        let stack = self.stack(lease.endpoint.id, pool);
         if reuse != Reuse::Never
-            && let Some(mut connection) = stack.take(reuse == Reuse::Asked)
+            && let Some(mut connection) = stack.take(reuse == Reuse::Asked, deadline.now())
         {
             connection.hold(lease);
             return Ok(connection);
         }
-        deadline.arm(CONNECT);
+        deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
         let mut dial = pin!(socket::dial(lease.endpoint.address));
         let stream = poll_fn(|cx| match dial.as_mut().poll(cx) {
             Poll::Ready(Ok(stream)) => Poll::Ready(Ok(stream)),
@@ -85,7 +115,8 @@ impl Connections {
                 tracing::debug!(endpoint = %lease.endpoint.name, %error, "connect failed");
                 Poll::Ready(Err(Broken::Connect { timed_out: false }))
             }
-            Poll::Pending if deadline.passed() => {
+            Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
+            Poll::Pending if deadline.passed(Wait::Step) => {
                 Poll::Ready(Err(Broken::Connect { timed_out: true }))
             }
             Poll::Pending => Poll::Pending,
@@ -93,7 +124,8 @@ impl Connections {
         .await?;
         stack.shard().active.add(1);
         let transport = Transport::new(stream, Rc::clone(&self.scratch));
-        let mut connection = Box::new(Connection::new(transport, Rc::clone(&self.scratch), stack));
+        let scratch = Rc::clone(&self.scratch);
+        let mut connection = Box::new(Connection::new(transport, scratch, stack, deadline.now()));
         connection.hold(lease);
         Ok(connection)
     }
@@ -115,25 +147,30 @@ impl Connections {
         }
     }
 
-    fn stack(&self, endpoint: u64, metrics: &Arc<PoolMetrics>) -> Rc<Stack> {
+    fn stack(&self, endpoint: u64, pool: &Pool) -> Rc<Stack> {
         let mut stacks = self.stacks.borrow_mut();
         let stack = stacks.entry(endpoint).or_insert_with(|| {
             Rc::new(Stack {
                 worker: self.worker,
-                metrics: Arc::clone(metrics),
+                metrics: Arc::clone(&pool.metrics),
+                config: Cell::default(),
                 idle: RefCell::default(),
             })
         });
+        // A reload may have changed it.
+        stack.config.set(pool.config.connections);
         Rc::clone(stack)
     }
 }
 
 impl Stack {
     /// The connection that was used last and is still open.
-    fn take(&self, ask: bool) -> Option<Box<Connection>> {
+    fn take(&self, ask: bool, now: Duration) -> Option<Box<Connection>> {
+        let max_age = self.config.get().max_age;
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
-            if connection.is_fresh(ask) {
+            let young = max_age.is_zero() || now.saturating_sub(connection.born) < max_age.get();
+            if young && connection.is_fresh(ask) {
                 connection.is_idle = false;
                 self.shard().idle.sub(1);
                 self.shard().active.add(1);
@@ -150,7 +187,7 @@ impl Stack {
         self.shard().idle.add(1);
         // Counted as idle even when it is one too many: it is dropped as an idle one.
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < MOST {
+        if idle.len() < usize::from(self.config.get().max_idle) {
             idle.push(connection);
         } else {
             drop(idle);
@@ -170,7 +207,8 @@ impl Stack {
         all.retain_mut(|connection| {
             // Marked by the first sweep that sees it, so that an exchange need not read the clock.
             connection.idle_since = connection.idle_since.min(now);
-            connection.is_fresh(false) && now - connection.idle_since < IDLE
+            let patience = jitter(self.config.get().idle_timeout.get(), connection.seed);
+            connection.is_fresh(false) && now - connection.idle_since < patience
         });
         *self.idle.borrow_mut() = all;
     }
@@ -179,10 +217,3 @@ impl Stack {
         self.metrics.of(self.worker)
     }
 }
-
-/// Idle connections of one worker to one endpoint.
-const MOST: usize = 1024;
-/// How long connecting may take (algorithms.md, section 7).
-const CONNECT: Duration = Duration::from_secs(2);
-/// Below the 60 s after which most servers close, so that weir closes first.
-const IDLE: Duration = Duration::from_secs(55);

@@ -5,12 +5,13 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
 
 use super::connections::Stack;
+use super::downstream::{Downstream, Patience};
 use super::sending::{Sending, Sent};
 use super::stream::poll_payload;
 use crate::endpoint::{Lease, Outcome};
@@ -18,9 +19,9 @@ use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
 use crate::h1::{Limits, Partial, response, write};
 use crate::message::body::{self, Body, Piece, Pull, Upload};
-use crate::message::head::{Head, Method};
+use crate::message::head::Head;
 use crate::message::reply::Reply;
-use crate::net::deadline::Deadline;
+use crate::net::deadline::Wait;
 use crate::net::scratch::{Buffer, Scratch};
 use crate::net::transport::Transport;
 
@@ -35,7 +36,12 @@ pub struct Connection {
     /// The answer's body.
     payload: Payload,
     length: Option<u64>,
+    trailers: Vec<u8>,
     persistent: bool,
+    /// When it was dialled.
+    pub born: Duration,
+    /// Sets it apart from those dialled at the same time.
+    pub seed: u64,
     /// It has carried an exchange before.
     pub reused: bool,
     /// Since when it has been idle.
@@ -50,6 +56,8 @@ struct Reading {
     head: Partial,
     /// Answers that came before the answer.
     interim: u32,
+    /// One of them waits to be passed on: its length.
+    waiting: Option<usize>,
 }
 
 /// Why an attempt came to nothing.
@@ -65,6 +73,10 @@ pub enum Broken {
     Aborted,
     /// No answer in time.
     Timeout,
+    /// No answer in the time that all attempts have together.
+    Late,
+    /// Weir has no descriptor left for a connection.
+    NoDescriptor,
     /// The answer is not HTTP, or ambiguous.
     Protocol,
     /// The client's own body did not come to its end.
@@ -79,16 +91,21 @@ impl Broken {
             Self::Refused => Outcome::Refused,
             Self::Reset => Outcome::Reset,
             Self::Aborted => Outcome::Aborted,
-            Self::Timeout => Outcome::Timeout,
+            Self::Timeout | Self::Late => Outcome::Timeout,
             Self::Protocol => Outcome::Protocol,
-            Self::Upload(_) => Outcome::ClientGone,
+            Self::Upload(_) | Self::NoDescriptor => Outcome::ClientGone,
         }
     }
 }
 
 impl Connection {
     /// A connection just dialled.
-    pub fn new(transport: Transport, scratch: Rc<Scratch>, home: Rc<Stack>) -> Self {
+    pub fn new(
+        transport: Transport,
+        scratch: Rc<Scratch>,
+        home: Rc<Stack>,
+        born: Duration,
+    ) -> Self {
         Self {
             transport,
             scratch,
@@ -97,7 +114,10 @@ impl Connection {
             upload: None,
             payload: Payload::Length(0),
             length: None,
+            trailers: Vec::new(),
             persistent: false,
+            born,
+            seed: fastrand::u64(..),
             reused: false,
             idle_since: Duration::ZERO,
             is_idle: false,
@@ -130,42 +150,54 @@ impl Connection {
         mut self: Box<Self>,
         head: &Head,
         upload: &mut Upload,
-        deadline: &Deadline,
+        client: &Downstream<'_>,
+        patience: &Patience<'_>,
+        limits: &Limits,
         mut into: Head,
     ) -> Result<Reply, Broken> {
+        let deadline = client.deadline;
         let framing = upload.length().map_or(Framing::Chunked, Framing::of_length);
         let endpoint = self.lease.as_ref().map_or("", |lease| &lease.endpoint.name);
         write::request(head, framing, endpoint, self.transport.outbox());
         let mut sending = Sending::new(framing, &self.transport);
         let mut reading = Reading::default();
-        deadline.arm(RESPONSE);
+        self.trailers.clear();
+        deadline.arm(Wait::Step, patience.response);
         let sent = poll_fn(|cx| {
             let (sent, moved) = sending.poll(&mut self.transport, &self.scratch, upload, cx);
             if moved {
-                deadline.arm(RESPONSE);
+                deadline.arm(Wait::Step, patience.response);
             }
-            if let Sent::Broken(body::Broken::Malformed) = sent {
-                return Poll::Ready(Err(Broken::Upload(body::Broken::Malformed)));
+            if sending.has_ended() {
+                patience.received();
             }
-            match (self.poll_head(cx, head.method, &mut reading, &mut into), sent) {
+            if let Sent::Broken(broken @ (body::Broken::Malformed | body::Broken::TooLarge)) = sent
+            {
+                return Poll::Ready(Err(Broken::Upload(broken)));
+            }
+            match (self.poll_head(cx, head, client, limits, &mut reading, &mut into), sent) {
                 (Poll::Ready(Err(Broken::Reset)), _) if sending.is_unsent(&self.transport) => {
                     Poll::Ready(Err(Broken::Refused))
                 }
                 // Whatever became of the request's body, an answer is an answer.
                 (Poll::Ready(answer), _) => Poll::Ready(answer.map(|()| sent)),
                 (Poll::Pending, Sent::Broken(broken)) => Poll::Ready(Err(Broken::Upload(broken))),
-                (Poll::Pending, _) if !deadline.passed() => Poll::Pending,
+                (Poll::Pending, _) if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
+                (Poll::Pending, _) if !deadline.passed(Wait::Step) => Poll::Pending,
+                // It is the client's turn, whose time is its listener's to say.
                 (Poll::Pending, Sent::Waiting) => {
-                    Poll::Ready(Err(Broken::Upload(body::Broken::Silent)))
+                    deadline.arm(Wait::Step, patience.response);
+                    Poll::Pending
                 }
                 (Poll::Pending, Sent::Blocked) if self.transport.flush_now() => {
-                    deadline.arm(RESPONSE);
+                    deadline.arm(Wait::Step, patience.response);
                     Poll::Pending
                 }
                 (Poll::Pending, _) => Poll::Ready(Err(Broken::Timeout)),
             }
         })
         .await?;
+        patience.answered();
         match sent {
             Sent::All => {}
             Sent::Blocked | Sent::Waiting => self.upload = Some((sending, upload.take())),
@@ -178,18 +210,31 @@ impl Connection {
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        asked: Method,
+        asked: &Head,
+        client: &Downstream<'_>,
+        limits: &Limits,
         reading: &mut Reading,
         into: &mut Head,
     ) -> Poll<Result<(), Broken>> {
         loop {
+            if let Some(length) = reading.waiting {
+                ready!(client.interim.poll_interim(cx, into));
+                reading.waiting = None;
+                self.transport.consume(length);
+            }
             let received = self.transport.received();
-            if reading.head.may_be_whole(received, &Limits::ENDPOINT) {
-                match response::read(received, asked, &Limits::ENDPOINT, into) {
+            if reading.head.may_be_whole(received, limits) {
+                match response::read(received, asked.method, limits, into) {
                     Err(_) => return Poll::Ready(Err(Broken::Protocol)),
-                    // 101 answers an upgrade, and weir passes on no request for one.
-                    Ok(Some(_)) if into.status == 101 => {
-                        return Poll::Ready(Err(Broken::Protocol));
+                    Ok(Some(message)) if into.status == 101 => {
+                        if !is_same_protocol(asked, into) {
+                            return Poll::Ready(Err(Broken::Protocol));
+                        }
+                        self.transport.consume(message.length);
+                        self.payload = Payload::UntilClose;
+                        self.length = None;
+                        self.persistent = false;
+                        return Poll::Ready(Ok(()));
                     }
                     Ok(Some(message)) if into.status < 200 => {
                         reading.interim += 1;
@@ -197,12 +242,12 @@ impl Connection {
                         if reading.interim > MAX_INTERIM {
                             return Poll::Ready(Err(Broken::Protocol));
                         }
-                        self.transport.consume(message.length);
+                        reading.waiting = Some(message.length);
                         continue;
                     }
                     Ok(Some(message)) => {
                         self.transport.consume(message.length);
-                        self.payload = Payload::new(message.framing);
+                        self.payload = Payload::new(message.framing, client.chunks);
                         self.length = message.framing.length();
                         self.persistent = message.persistent;
                         return Poll::Ready(Ok(()));
@@ -231,7 +276,15 @@ impl Pull for Connection {
         cx: &mut Context<'_>,
         into: &mut Buffer,
     ) -> Poll<Result<Piece, body::Broken>> {
-        poll_payload(&mut self.transport, &mut self.payload, cx, into)
+        poll_payload(&mut self.transport, &mut self.payload, &mut self.trailers, cx, into)
+    }
+
+    fn trailers(&self) -> Vec<u8> {
+        self.trailers.clone()
+    }
+
+    fn tunnel(&mut self) -> Option<&mut Transport> {
+        Some(&mut self.transport)
     }
 
     fn length(&self) -> Option<u64> {
@@ -277,8 +330,12 @@ impl Drop for Connection {
     }
 }
 
-/// Waiting for an answer's head, or for the client's next bytes (algorithms.md, section 7).
-const RESPONSE: Duration = Duration::from_secs(30);
+/// Whether an answer switches to the protocol that was asked for (RFC 9110, 15.2.2).
+fn is_same_protocol(asked: &Head, answer: &Head) -> bool {
+    let (asked, answer) = (asked.slice(asked.upgrade), answer.slice(answer.upgrade));
+    !asked.is_empty() && asked.eq_ignore_ascii_case(answer)
+}
+
 /// The first read of an answer: its head, and 64 KiB with it.
 const FIRST: usize = 68 * 1024;
 /// More answers than this before the answer are an attack.

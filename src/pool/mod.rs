@@ -21,14 +21,17 @@ use crate::telemetry::metrics::{
     ENDPOINT_IN_FLIGHT, ENDPOINT_REASON, ENDPOINT_STATE, ENDPOINT_UP, ENDPOINT_WEIGHT,
 };
 use crate::telemetry::scrape::{Labels, Scrape};
-use crate::unit::Name;
+use crate::unit::{self, Name};
 
 pub mod connections;
+pub mod downstream;
 pub mod http1;
+pub mod limits;
 mod member;
 mod sending;
 pub mod stream;
 
+use limits::Limits;
 pub use member::Member;
 
 /// `[pools.NAME]`: the endpoints of one service, and how load is spread over them.
@@ -43,6 +46,19 @@ pub struct Config {
     /// Active checks; the section switches them on. An empty one connects by TCP.
     #[serde(default)]
     pub health: Option<health::Config>,
+    /// Connections to the endpoints.
+    #[serde(default)]
+    pub connections: connections::Config,
+    /// How large answers' heads may be.
+    #[serde(default)]
+    pub limits: Limits,
+    /// An endpoint that leaves the list, or whose pool does, may finish its requests within this time.
+    #[serde(default = "drain")]
+    pub drain: unit::Duration,
+}
+
+const fn drain() -> unit::Duration {
+    unit::Duration::from_secs(30)
 }
 
 /// The endpoints of one service, and who of them takes the next request.

@@ -41,6 +41,11 @@ impl Sending {
         Self { framing, before: transport.sent(), begun: false, ended: false }
     }
 
+    /// Whether its body has been pulled to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether the kernel has taken no byte of it.
     pub fn is_unsent(&self, transport: &Transport) -> bool {
         transport.sent() == self.before
@@ -83,7 +88,7 @@ impl Sending {
                 cx.waker().wake_by_ref();
                 return Sent::Waiting;
             }
-            let mut piece = scratch.lend();
+            let mut piece = scratch.lend_for(transport.takes());
             match upload.poll_pull(cx, &mut piece) {
                 Poll::Ready(Ok(Piece::Data)) => {
                     turn += piece.bytes().len();
@@ -98,7 +103,8 @@ impl Sending {
                 }
                 Poll::Ready(Ok(Piece::End)) => {
                     // It ends once, though that may have to wait for room and be asked for again.
-                    end_payload(transport, self.framing);
+                    let trailers = upload.trailers();
+                    end_payload(transport, self.framing, &trailers);
                     self.ended = true;
                 }
                 Poll::Ready(Err(broken)) => return Sent::Broken(broken),
@@ -137,7 +143,7 @@ mod tests {
             let shared = tokio::net::TcpStream::from_std(socket.try_clone().unwrap()).unwrap();
             let scratch = Rc::new(Scratch::new());
             let mut transport = Transport::new(shared, Rc::clone(&scratch));
-            let mut upload = Upload::new(Body::Empty, false);
+            let mut upload = Upload::new(Body::Empty, false, u64::MAX);
             let mut sending = Sending::new(Framing::Chunked, &transport);
             let mut filled = 0;
             while let Ok(n) = socket.write(&[b'x'; 4096]) {

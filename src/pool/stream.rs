@@ -10,10 +10,12 @@ use crate::message::body::{Broken, Piece};
 use crate::net::scratch::Buffer;
 use crate::net::transport::Transport;
 
-/// Receives the next bytes of a payload into an empty buffer, freed of their framing.
+/// Receives the next bytes of a payload into an empty buffer, freed of their framing; trailers are added to
+/// `trailers`.
 pub fn poll_payload(
     transport: &mut Transport,
     payload: &mut Payload,
+    trailers: &mut Vec<u8>,
     cx: &mut Context<'_>,
     into: &mut Buffer,
 ) -> Poll<Result<Piece, Broken>> {
@@ -23,7 +25,7 @@ pub fn poll_payload(
         }
         let received = transport.received();
         if !received.is_empty() {
-            let Ok(decoded) = payload.decode(received) else {
+            let Ok(decoded) = payload.decode(received, trailers) else {
                 return Poll::Ready(Err(Broken::Malformed));
             };
             if decoded.data > 0 {
@@ -66,8 +68,8 @@ pub fn send_payload(
 }
 
 /// Adds what ends a payload to the outbox, to be flushed.
-pub fn end_payload(transport: &mut Transport, framing: Framing) {
+pub fn end_payload(transport: &mut Transport, framing: Framing, trailers: &[u8]) {
     if framing == Framing::Chunked {
-        transport.outbox().extend_from_slice(chunked::LAST);
+        chunked::end(trailers, transport.outbox());
     }
 }

@@ -13,7 +13,7 @@ fn pool(count: u16) -> Pool {
             Candidate { endpoint: Arc::new(Endpoint::new(address, metrics.endpoint())), weight: 1 }
         })
         .collect();
-    let config = Config { endpoints: Vec::new(), balance: Choice::default(), health: None };
+    let config: Config = toml::from_str("endpoints = []").unwrap();
     Pool::new("p".parse::<Name>().unwrap(), config, members, metrics, 0).unwrap()
 }
 

@@ -4,13 +4,13 @@ use std::mem;
 use std::rc::Rc;
 
 use super::Local;
-use super::attempt::{self, Tries};
+use super::attempt::{self, Asking, Tries};
 use super::error::Error;
 use crate::endpoint::Outcome;
 use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
 use crate::message::reply::Reply;
-use crate::net::deadline::Deadline;
+use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::http1::Broken;
 use crate::route::Route;
 
@@ -22,10 +22,13 @@ pub async fn forward(
     local: &Rc<Local>,
     route: &Route,
     x: &mut Exchange,
-    deadline: &Deadline,
+    client: &Downstream<'_>,
 ) -> Result<Reply, Error> {
+    let policy = &route.policy;
+    let timeouts = [policy.timeouts.response, policy.timeouts.total, policy.timeouts.exchange];
+    let patience = Patience::new(client.deadline, x.started, timeouts);
     let idempotent = x.head.method.is_idempotent();
-    let mut upload = Upload::new(mem::take(&mut x.body), idempotent);
+    let mut upload = Upload::new(mem::take(&mut x.body), idempotent, policy.max_body);
     let mut tries = Tries::default();
     let mut last = None;
     let mut now = x.started;
@@ -36,9 +39,8 @@ pub async fn forward(
         if let Some(cause) = last.map(Broken::outcome) {
             route.pool.metrics.of(local.worker).retries[cause as usize].add(1);
         }
-        match attempt::send(local, &route.pool, lease, x, &mut tries, &mut upload, deadline, now)
-            .await
-        {
+        let asked = Asking { pool: &route.pool, client, patience: &patience };
+        match attempt::send(local, asked, lease, x, &mut tries, &mut upload, now).await {
             Ok(reply) => return Ok(reply),
             Err(broken) => {
                 last = Some(broken);

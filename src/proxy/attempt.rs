@@ -10,8 +10,8 @@ use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
 use crate::message::head::Known;
 use crate::message::reply::Reply;
-use crate::net::deadline::Deadline;
 use crate::pool::connections::Reuse;
+use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::http1::Broken;
 use crate::pool::{Pool, Refusal};
 
@@ -66,20 +66,31 @@ impl Tries {
     }
 }
 
+/// What all attempts of a request have in common.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// Who is asked.
+    pub pool: &'a Pool,
+    /// For whom.
+    pub client: &'a Downstream<'a>,
+    /// For how long.
+    pub patience: &'a Patience<'a>,
+}
+
 /// One attempt at the endpoint of the lease, beginning now.
 ///
 /// # Errors
 /// Why there is no answer.
 pub async fn send(
     local: &Rc<Local>,
-    pool: &Pool,
+    asking: Asking<'_>,
     lease: Lease,
     x: &mut Exchange,
     tries: &mut Tries,
     upload: &mut Upload,
-    deadline: &Deadline,
     now: Duration,
 ) -> Result<Reply, Broken> {
+    let Asking { pool, client, patience } = asking;
     // After a stale connection the next idle one may be as stale: dial. After an endpoint that could not be
     // connected to, those to another are as good as ever; dialling there, too, would heap them up.
     let reuse = match tries.count() {
@@ -91,10 +102,11 @@ pub async fn send(
     x.attempts += 1;
     x.endpoint = Some(lease.endpoint.address);
     let mut attempt = Attempt::new(local, pool, &lease.endpoint);
-    let answer = match local.connections.connect(lease, &pool.metrics, reuse, deadline).await {
+    let answer = match local.connections.connect(lease, pool, reuse, client.deadline).await {
         Ok(connection) => {
             tries.reused = connection.reused;
-            connection.send(&x.head, upload, deadline, local.heads.take()).await
+            let (limits, into) = (pool.config.limits.head(), local.heads.take());
+            connection.send(&x.head, upload, client, patience, &limits, into).await
         }
         Err(broken) => Err(broken),
     };

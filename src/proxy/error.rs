@@ -13,6 +13,7 @@ use crate::pool::http1::Broken;
 pub enum Error {
     BadRequest,
     BadBody,
+    BodyTooLarge,
     LineTooLong,
     HeadTooLarge,
     UnknownCoding,
@@ -29,9 +30,12 @@ pub enum Error {
     Aborted,
     Protocol,
     ResponseTimeout,
+    TotalTimeout,
+    NoDescriptor,
     Truncated,
     BadAnswerBody,
     IdleTimeout,
+    ExchangeTimeout,
     WriteTimeout,
     ClientGone,
     Stopped,
@@ -55,57 +59,78 @@ pub struct Row {
     pub reason: &'static str,
     /// Whose fault it is.
     pub blame: Blame,
-    /// What it means and what to do, for `weir explain`; its first sentence is the answer's body.
+    /// What it means: the answer's body.
     pub about: &'static str,
+    /// What an operator should know besides, for `weir explain`.
+    pub advice: &'static str,
 }
 
 macro_rules! table {
-    ($($error:ident $status:literal $reason:literal $blame:ident $about:literal;)*) => {
+    ($($error:ident $status:literal $reason:literal $blame:ident $about:literal $($advice:literal)?;)*) => {
         /// The table, in the order of the enum.
         pub const TABLE: &[Row] = &[$(Row {
             error: Error::$error,
             status: $status,
             reason: $reason,
             blame: Blame::$blame,
-            about: concat!($about, "\n"),
+            about: concat!("weir: ", $about, "\n"),
+            advice: concat!($($advice)?),
         }),*];
     };
 }
 
 table! {
     BadRequest 400 "bad_request" Client
-        "weir: the request is not valid HTTP/1, or could be understood in two ways.";
-    BadBody 400 "bad_body" Client "weir: the framing of the request's body is not valid.";
-    LineTooLong 414 "line_too_long" Client "weir: the request line is longer than 8 KiB.";
+        "the request is not valid HTTP/1, or could be understood in two ways."
+        "Its bytes are not shown anywhere: they are the client's. README tells what is refused.";
+    BadBody 400 "bad_body" Client "the framing of the request's body is not valid.";
+    BodyTooLarge 413 "body_too_large" Client "the request's body is larger than is accepted here."
+        "The limit is `max_body` of the route or of its policies.";
+    LineTooLong 414 "line_too_long" Client "the request line is too long."
+        "The limit is `limits.request_line` of the listener.";
     HeadTooLarge 431 "head_too_large" Client
-        "weir: the head is larger than 32 KiB, one field than 16 KiB, or it has over 100 fields.";
+        "the head of the request, one of its fields, or their number is too large."
+        "The limits are `limits.header_size`, `header_field` and `headers` of the listener.";
     UnknownCoding 501 "unknown_coding" Client
-        "weir: the only transfer coding that is understood is chunked.";
-    UnknownVersion 505 "unknown_version" Client "weir: this port speaks HTTP/1.0 and HTTP/1.1.";
-    ConnectMethod 501 "connect_method" Client "weir: CONNECT is not offered here.";
-    HeaderTimeout 408 "header_timeout" Client "weir: the head of the request took over 10 s.";
-    BodyTimeout 408 "body_timeout" Client "weir: nothing of the request's body came for 30 s.";
-    NoRoute 404 "no_route" Client "weir: no route matches this host and path.";
-    NoEndpoint 503 "no_endpoint" Upstream "weir: no endpoint of the pool is healthy.";
-    ConnectFailure 502 "connect_failure" Upstream "weir: the endpoint could not be connected to.";
-    ConnectTimeout 504 "connect_timeout" Upstream
-        "weir: the endpoint did not accept a connection within 2 s.";
-    Refused 502 "refused" Upstream "weir: the endpoint closed the connection before the request.";
-    Reset 502 "reset" Upstream "weir: the endpoint closed the connection without an answer.";
-    Aborted 502 "aborted" Upstream "weir: the endpoint broke off within the head of its answer.";
+        "the only transfer coding that is understood is chunked.";
+    UnknownVersion 505 "unknown_version" Client "this port speaks HTTP/1.0 and HTTP/1.1.";
+    ConnectMethod 501 "connect_method" Client "CONNECT is not offered here.";
+    HeaderTimeout 408 "header_timeout" Client "the head of the request took too long."
+        "The limit is `timeouts.header` of the listener; a drip of bytes does not extend it.";
+    BodyTimeout 408 "body_timeout" Client
+        "the request's body did not go on for too long, or came too slowly."
+        "The limits are `timeouts.body` and `limits.min_body_rate` of the listener.";
+    NoRoute 404 "no_route" Client "no route matches this host and path.";
+    NoEndpoint 503 "no_endpoint" Upstream "no endpoint of the pool is healthy.";
+    ConnectFailure 502 "connect_failure" Upstream "the endpoint could not be connected to.";
+    ConnectTimeout 504 "connect_timeout" Upstream "the endpoint did not accept a connection in time."
+        "The limit is `connections.connect_timeout` of the pool.";
+    Refused 502 "refused" Upstream "the endpoint closed the connection before the request.";
+    Reset 502 "reset" Upstream "the endpoint closed the connection without an answer.";
+    Aborted 502 "aborted" Upstream "the endpoint broke off within the head of its answer.";
     Protocol 502 "protocol" Upstream
-        "weir: the endpoint's answer is not valid HTTP/1, or could be understood in two ways.";
-    ResponseTimeout 504 "response_timeout" Upstream "weir: the endpoint did not answer within 30 s.";
+        "the endpoint's answer is not valid HTTP/1, or could be understood in two ways.";
+    ResponseTimeout 504 "response_timeout" Upstream "the endpoint did not answer in time."
+        "The limit is `timeouts.response` of the route or of its policies.";
+    TotalTimeout 504 "total_timeout" Upstream "there was no answer in the time for all attempts."
+        "The limits are `timeouts.total` and `timeouts.exchange` of the route or of its policies.";
+    NoDescriptor 503 "no_descriptor" Weir "no connection to an endpoint can be opened now."
+        "No descriptor is left for it: raise the limit on open files, or lower `max_connections`.";
     Truncated 0 "truncated" Upstream
-        "weir: the endpoint broke off within the body of its answer; so did weir.";
+        "the endpoint broke off within the body of its answer; so did weir.";
     BadAnswerBody 0 "bad_answer_body" Upstream
-        "weir: the framing of the answer's body is not valid; weir broke the answer off.";
+        "the framing of the answer's body is not valid; weir broke the answer off.";
     IdleTimeout 0 "idle_timeout" Upstream
-        "weir: nothing of the answer's body came for 60 s; weir broke the answer off.";
-    WriteTimeout 0 "write_timeout" Client "weir: the client took nothing of its answer for 30 s.";
+        "nothing of the answer's body came for too long; weir broke the answer off."
+        "The limit is `timeouts.idle` of the route or of its policies, for streams `stream_idle`.";
+    ExchangeTimeout 0 "exchange_timeout" Upstream
+        "the answer took too long as a whole; weir broke it off."
+        "The limit is `timeouts.exchange` of the route or of its policies.";
+    WriteTimeout 0 "write_timeout" Client "the client took nothing of its answer for too long."
+        "The limit is `timeouts.write` of the listener.";
     ClientGone 0 "client_gone" Client
-        "weir: the client closed the connection before its answer had ended.";
-    Stopped 0 "stopped" Weir "weir: it was stopped before the answer had ended.";
+        "the client closed the connection before its answer had ended.";
+    Stopped 0 "stopped" Weir "it was stopped before the answer had ended.";
 }
 
 impl Error {
@@ -141,10 +166,13 @@ impl From<Broken> for Error {
             Broken::Reset => Self::Reset,
             Broken::Aborted => Self::Aborted,
             Broken::Timeout => Self::ResponseTimeout,
+            Broken::Late => Self::TotalTimeout,
+            Broken::NoDescriptor => Self::NoDescriptor,
             Broken::Protocol => Self::Protocol,
             Broken::Upload(body::Broken::Cut) => Self::ClientGone,
             Broken::Upload(body::Broken::Malformed) => Self::BadBody,
             Broken::Upload(body::Broken::Silent) => Self::BodyTimeout,
+            Broken::Upload(body::Broken::TooLarge) => Self::BodyTooLarge,
         }
     }
 }

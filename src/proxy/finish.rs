@@ -5,15 +5,18 @@
 
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::{Blame, Error, Row};
 use super::{Local, Reading};
 use crate::message::exchange::Exchange;
+use crate::message::head::Known;
 use crate::message::reply::Reply;
 use crate::route::{Route, RouteId};
-use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::Record;
-use crate::telemetry::http::{METHODS, RouteShard};
+use crate::telemetry::http::{METHODS, RouteShard, Stream};
+use crate::unit::Name;
 
 /// A request that is under way, and its answer once there is one.
 pub struct Tracked {
@@ -27,15 +30,20 @@ pub struct Tracked {
     pub ended: bool,
     /// Why there is no answer of an endpoint, or only a part of one.
     pub failed: Option<Error>,
-    /// The configuration it reads, to its end.
-    pub snapshot: Rc<Reading>,
     local: Rc<Local>,
-    route: Option<RouteId>,
+    reads: Reads,
+}
+
+/// What a request knows of the configuration.
+enum Reads {
+    /// The one that was active when it came, and its route, once it is found.
+    Snapshot(Rc<Reading>, Option<RouteId>),
+    /// A stream outlives configurations: it keeps its route and the name of its listener, and what it counts as.
+    Stream(Arc<Route>, Name, Stream),
 }
 
 /// The beginning of a request: it reads the configuration that is active now, to its end.
 pub fn track(local: &Rc<Local>, x: Exchange) -> Tracked {
-    let snapshot = local.snapshot();
     Tracked {
         x,
         reply: None,
@@ -43,8 +51,7 @@ pub fn track(local: &Rc<Local>, x: Exchange) -> Tracked {
         ended: false,
         failed: None,
         local: Rc::clone(local),
-        snapshot,
-        route: None,
+        reads: Reads::Snapshot(local.snapshot(), None),
     }
 }
 
@@ -57,7 +64,7 @@ pub fn refused(local: &Local, x: &Exchange, error: Error) {
     // Its method is not to be trusted more than the rest of it.
     shard.count(METHODS - 1, row.status, now - x.started);
     local.lines.borrow_mut().write(&Record {
-        listener: listener(&snapshot, x),
+        listener: snapshot.listener(x.client.listener),
         route: "none",
         status: row.status,
         reason: row.reason,
@@ -80,14 +87,58 @@ fn result(row: &Row) -> &'static str {
 
 impl Tracked {
     /// Finds the route of the request; from now on it is in flight there.
-    pub fn find_route<'a>(&mut self, snapshot: &'a Snapshot) -> Option<&'a Route> {
+    pub fn find_route<'a>(&mut self, snapshot: &'a Rc<Reading>) -> Option<&'a Route> {
         let router = snapshot.routers.get(self.x.client.listener)?.as_ref()?;
         let head = &self.x.head;
         let id = router.find(head.host(), head.text(head.path))?;
         let route = router.route(id);
         route.metrics.of(self.local.worker).in_flight.add(1);
-        self.route = Some(id);
+        self.reads = Reads::Snapshot(Rc::clone(snapshot), Some(id));
         Some(route)
+    }
+
+    /// The configuration it reads.
+    pub fn snapshot(&self) -> Rc<Reading> {
+        match &self.reads {
+            Reads::Snapshot(snapshot, _) => Rc::clone(snapshot),
+            Reads::Stream(..) => self.local.snapshot(),
+        }
+    }
+
+    /// How long its answer may be silent.
+    pub fn idle(&self) -> Duration {
+        let timeouts = self.route().map(|route| route.policy.timeouts);
+        timeouts.unwrap_or_default().idle
+    }
+
+    /// Whether its answer is a stream of server-sent events, which may be silent for long.
+    pub fn is_event_stream(&self) -> bool {
+        let kind = self.reply.as_ref().and_then(|reply| reply.head.get(Known::ContentType));
+        kind.and_then(|kind| kind.get(..EVENT_STREAM.len()))
+            .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM.as_bytes()))
+    }
+
+    /// From now on it is a stream, which may last for days: it keeps no configuration alive. How long it may be
+    /// silent.
+    pub fn become_stream(&mut self) -> Duration {
+        let Reads::Snapshot(snapshot, Some(id)) = &self.reads else { return self.idle() };
+        let router = snapshot.routers.get(self.x.client.listener).and_then(Option::as_ref);
+        let Some(router) = router else { return self.idle() };
+        let route = Arc::clone(router.route(*id));
+        let name = snapshot.listeners.get(self.x.client.listener).cloned();
+        let kind = match &self.reply {
+            Some(reply) if reply.head.status != 101 => Stream::Sse,
+            Some(reply)
+                if reply.head.text(reply.head.upgrade).eq_ignore_ascii_case("websocket") =>
+            {
+                Stream::Websocket
+            }
+            _ => Stream::Upgrade,
+        };
+        route.metrics.of(self.local.worker).streams[kind as usize].add(1);
+        let idle = route.policy.timeouts.stream_idle;
+        self.reads = Reads::Stream(route, name.unwrap_or_else(Name::none), kind);
+        idle
     }
 
     /// An endpoint has answered.
@@ -117,12 +168,30 @@ impl Tracked {
     }
 
     fn route(&self) -> Option<&Route> {
-        let router = self.snapshot.routers.get(self.x.client.listener)?.as_ref()?;
-        Some(router.route(self.route?))
+        match &self.reads {
+            Reads::Snapshot(snapshot, id) => {
+                let router = snapshot.routers.get(self.x.client.listener)?.as_ref()?;
+                Some(router.route((*id)?))
+            }
+            Reads::Stream(route, ..) => Some(route),
+        }
+    }
+
+    /// The name of the listener it came on.
+    fn listener(&self) -> &str {
+        match &self.reads {
+            Reads::Snapshot(snapshot, _) => snapshot.listener(self.x.client.listener),
+            Reads::Stream(_, name, _) => name,
+        }
     }
 
     fn shard(&self) -> &RouteShard {
-        let metrics = self.route().map_or(&self.snapshot.unmatched, |route| &route.metrics);
+        let metrics = match &self.reads {
+            Reads::Snapshot(snapshot, _) => {
+                self.route().map_or(&snapshot.unmatched, |route| &route.metrics)
+            }
+            Reads::Stream(route, ..) => &route.metrics,
+        };
         metrics.of(self.local.worker)
     }
 }
@@ -136,8 +205,11 @@ impl Drop for Tracked {
         }
         let status = self.reply.as_ref().map_or(0, |reply| reply.head.status);
         let shard = self.shard();
-        if self.route.is_some() {
+        if self.route().is_some() {
             shard.in_flight.sub(1);
+        }
+        if let Reads::Stream(.., kind) = self.reads {
+            shard.streams[kind as usize].sub(1);
         }
         shard.count(self.x.head.method as usize, status, now - self.x.started);
         let failed = self.failed.map(Error::row);
@@ -150,7 +222,7 @@ impl Drop for Tracked {
             lines.write(&Record {
                 route: route.map_or("none", |route| &route.name),
                 pool: route.map_or("", |route| &route.pool.name),
-                listener: listener(&self.snapshot, &self.x),
+                listener: self.listener(),
                 status,
                 sent: self.sent,
                 reason: failed.map_or("", |row| row.reason),
@@ -166,13 +238,11 @@ impl Drop for Tracked {
     }
 }
 
-/// The name of the listener a request came on, as it is now.
-fn listener<'a>(snapshot: &'a Snapshot, x: &Exchange) -> &'a str {
-    snapshot.listeners.get(x.client.listener).map_or("", |name| name)
-}
+/// The content type of server-sent events, whatever parameters it has.
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// What an access-log line says of the request itself.
-fn record(x: &Exchange, now: std::time::Duration) -> Record<'_> {
+fn record(x: &Exchange, now: Duration) -> Record<'_> {
     Record {
         method: x.head.method_text(),
         host: x.head.host(),

@@ -6,24 +6,29 @@ use super::Local;
 use super::again;
 use super::error::Error;
 use super::finish::{self, Tracked};
+use super::tunnel;
 use crate::message::exchange::Exchange;
 use crate::message::head::Method;
-use crate::net::deadline::Deadline;
+use crate::pool::downstream::Downstream;
 
 /// The life of one HTTP request. One line per step; follow any of them downwards.
 ///
 /// What it answers is written by the listener and then dropped, which is the end of the request; so is
 /// dropping this future, when the client has left.
-pub async fn handle(local: &Rc<Local>, x: Exchange, deadline: &Deadline) -> Tracked {
+pub async fn handle(local: &Rc<Local>, x: Exchange, client: &Downstream<'_>) -> Tracked {
     let mut tracked = finish::track(local, x);
     if tracked.x.head.method == Method::Connect {
         return tracked.refuse(Error::ConnectMethod);
     }
-    let snapshot = Rc::clone(&tracked.snapshot);
+    let snapshot = tracked.snapshot();
     let Some(route) = tracked.find_route(&snapshot) else {
         return tracked.refuse(Error::NoRoute);
     };
-    match again::forward(local, route, &mut tracked.x, deadline).await {
+    if tracked.x.body.length().is_some_and(|length| length > route.policy.max_body) {
+        return tracked.refuse(Error::BodyTooLarge);
+    }
+    tunnel::settle(&mut tracked.x.head, &route.policy);
+    match again::forward(local, route, &mut tracked.x, client).await {
         Ok(reply) => tracked.answer(reply),
         Err(error) => tracked.refuse(error),
     }

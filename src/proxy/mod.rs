@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, Cache};
 use tokio::sync::Notify;
 
 use crate::message::head::Head;
-use crate::net::clock::Clock;
+use crate::net::clock::{Clock, Date};
 use crate::net::deadline::Deadlines;
 use crate::net::scratch::{FreeList, Scratch};
 use crate::pool::connections::Connections;
@@ -25,6 +25,7 @@ mod attempt;
 pub mod error;
 pub mod finish;
 pub mod http;
+mod tunnel;
 
 /// What all workers share, and the control runtime.
 pub struct Shared {
@@ -50,6 +51,8 @@ pub struct Local {
     pub connections: Connections,
     /// Deadlines of the connections.
     pub deadlines: Deadlines,
+    /// The date, for answers without one.
+    pub date: RefCell<Date>,
     /// Lines of the access log, on their way to its writer.
     pub lines: RefCell<Lines>,
     /// The worker has been asked to stop: no connection waits for another request.
@@ -86,6 +89,7 @@ impl Local {
             scratch,
             heads: FreeList::new(64),
             deadlines: Deadlines::new(shared.clock.now()),
+            date: RefCell::default(),
             lines: RefCell::new(lines),
             stopping: Cell::new(false),
             open: Cell::new(0),

@@ -8,9 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::message::target::normalise;
+use crate::policy::upgrade::Protocol;
+use crate::policy::{self, Policy};
 use crate::pool::Pool;
 use crate::telemetry::http::RouteMetrics;
-use crate::unit::{Name, OneOrMany};
+use crate::unit::{Name, OneOrMany, Size};
 
 pub mod table;
 
@@ -34,9 +36,30 @@ pub struct Config {
     pub listeners: OneOrMany<Name>,
     /// Pool the request goes to.
     pub pool: Name,
+    /// Names of policies, in order. What the route says itself comes last and wins.
+    #[serde(default)]
+    pub policies: OneOrMany<Name>,
+    /// As in a policy.
+    #[serde(default)]
+    pub max_body: Option<Size>,
+    /// As in a policy.
+    #[serde(default)]
+    pub upgrade: Option<Vec<Protocol>>,
+    /// As in a policy.
+    #[serde(default)]
+    pub timeouts: policy::timeouts::Config,
 }
 
 impl Config {
+    /// What the route says itself, as a policy.
+    pub fn own(&self) -> policy::Config {
+        policy::Config {
+            max_body: self.max_body,
+            upgrade: self.upgrade.clone(),
+            timeouts: self.timeouts,
+        }
+    }
+
     /// The places it asks for, one per host: two routes that share one contradict each other. A path that
     /// is none asks for nothing that comes; `check` refuses it.
     pub fn places(&self) -> Vec<Place> {
@@ -73,6 +96,8 @@ pub struct Route {
     pub name: Name,
     /// Where its requests go.
     pub pool: Arc<Pool>,
+    /// What holds for them.
+    pub policy: Policy,
     /// What they are counted in.
     pub metrics: Arc<RouteMetrics>,
 }
@@ -107,6 +132,11 @@ impl Router {
     /// The route of a request, by its host in lower case and its normalised path. Allocates nothing.
     pub fn find(&self, host: &str, path: &str) -> Option<RouteId> {
         self.table.find(host, path).copied().or(self.fallback)
+    }
+
+    /// All its routes.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
     }
 
     /// The route of a number.

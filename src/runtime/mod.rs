@@ -6,25 +6,46 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::listener::Listener;
+use crate::listener::{Listener, Settings};
 use crate::net::address::{Bind, Listen};
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log;
+use crate::unit::{Auto, Duration};
 
 pub mod process;
 mod tasks;
 mod watch;
 mod worker;
-mod workers;
-
-pub use workers::Workers;
-
 /// `[runtime]`: the process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Worker threads: a number, or "auto" = the CPUs this process may use. Takes effect at the next start.
-    pub workers: Workers,
+    pub workers: Auto<1024>,
+    /// Client connections at once: a number, or "auto" = 80 % of what the limit on open files carries.
+    pub max_connections: Auto<10_000_000>,
+    /// After SIGTERM: /readyz says no, but connections are still accepted for this long.
+    pub shutdown_delay: Duration,
+    /// Then, or when a listener is taken out: what is under way may end within this time.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: Auto::Auto,
+            max_connections: Auto::Auto,
+            shutdown_delay: Duration::default(),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// How many workers there are to be.
+    pub fn workers(&self) -> usize {
+        self.workers.or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
 }
 
 /// A whole configuration, compiled: what requests read, and what must run beside them.
@@ -50,6 +71,8 @@ pub struct Blueprint {
 pub struct Plan {
     /// The listener; the same one across reloads, by name.
     pub listener: Arc<Listener>,
+    /// What the configuration says of it.
+    pub settings: Arc<Settings>,
     /// Where it listens.
     pub address: Listen,
 }

@@ -232,10 +232,10 @@ impl Core {
         let plans = &running.blueprint.listeners;
         let before: Vec<Arc<_>> = self.source.listeners.lock().clone();
         for old in before {
-            let address = running.addresses.remove(&old.name);
+            let address = running.addresses.remove(&old.name());
             match plans.iter().find(|plan| plan.listener.id == old.id) {
                 Some(plan) => {
-                    let name = plan.listener.name.clone();
+                    let name = plan.settings.name.clone();
                     running.addresses.extend(address.map(|address| (name, address)));
                 }
                 None => running.workers.iter().for_each(|worker| {
@@ -243,9 +243,12 @@ impl Core {
                 }),
             }
         }
+        for plan in plans {
+            plan.listener.settings.store(Arc::clone(&plan.settings));
+        }
         *self.source.listeners.lock() = plans.iter().map(|p| Arc::clone(&p.listener)).collect();
         for (plan, address, sockets) in bound.listeners {
-            running.addresses.insert(plan.listener.name.clone(), address);
+            running.addresses.insert(plan.settings.name.clone(), address);
             for (worker, socket) in running.workers.iter().zip(sockets) {
                 let listen = Command::Listen(Arc::clone(&plan.listener), socket);
                 drop(worker.commands.send(listen));
@@ -270,7 +273,7 @@ fn bind(next: &Blueprint, running: Option<&Running>, control: &Handle) -> io::Re
             continue;
         }
         let sockets = socket::listen_shared(plan.address, count).map_err(|error| {
-            explained(error, plan.address, &format!("listener `{}`", plan.listener.name))
+            explained(error, plan.address, &format!("listener `{}`", plan.settings.name))
         })?;
         let address = sockets.first().map(TcpListener::local_addr).transpose()?;
         let address = address.unwrap_or_else(|| plan.address.socket());

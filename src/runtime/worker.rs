@@ -98,7 +98,7 @@ fn listen(
     listener: Arc<Listener>,
     socket: TcpListener,
 ) -> Option<oneshot::Sender<()>> {
-    let name = listener.name.clone();
+    let name = listener.name();
     let socket = tokio::net::TcpListener::from_std(socket)
         .inspect_err(|error| tracing::error!(listener = %name, %error, "cannot listen"))
         .ok()?;
@@ -113,6 +113,7 @@ fn listen(
 fn sweep(local: &Local, count: &mut u32) {
     let now = local.now();
     local.deadlines.sweep(now);
+    local.date.borrow_mut().look();
     *count = count.wrapping_add(1);
     if count.is_multiple_of(SECOND) {
         local.connections.sweep(now);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::pool::Pool;
-use crate::route::{Route, Router};
+use crate::route::Router;
 use crate::telemetry::http::RouteMetrics;
 use crate::unit::Name;
 
@@ -16,10 +16,17 @@ pub struct Snapshot {
     pub routers: Vec<Option<Router>>,
     /// Names of the listeners, by number.
     pub listeners: Vec<Name>,
-    /// All routes of the file.
-    pub routes: BTreeMap<Name, Arc<Route>>,
+    /// What the requests of each route of the file are counted in, on whatever listener they come.
+    pub routes: BTreeMap<Name, Arc<RouteMetrics>>,
     /// All pools.
     pub pools: BTreeMap<Name, Arc<Pool>>,
     /// What requests are counted in that no route matched.
     pub unmatched: Arc<RouteMetrics>,
+}
+
+impl Snapshot {
+    /// The name of the listener of this number; empty if there is none.
+    pub fn listener(&self, id: usize) -> &str {
+        self.listeners.get(id).map_or("", |name| name)
+    }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::counter::{Count, Histogram, PerWorker, Times};
 use super::metrics::{
     ENDPOINT_REQUESTS, HEALTH_CHECKS, HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REFUSED, HTTP_REQUESTS,
-    LISTENER_ACCEPTED, LISTENER_CONNECTIONS, LISTENER_PAUSES, LISTENER_REJECTED, POOL_ATTEMPTS,
-    POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
+    HTTP_STREAMS, LISTENER_ACCEPTED, LISTENER_CONNECTIONS, LISTENER_PAUSES, LISTENER_REJECTED,
+    POOL_ATTEMPTS, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
 };
 use super::scrape::Scrape;
 
@@ -74,11 +74,29 @@ pub struct RouteMetrics {
 pub struct RouteShard {
     /// Requests under way.
     pub in_flight: Count,
+    /// Streams that are open, by kind.
+    pub streams: [Count; Stream::WORDS.len()],
     /// By method, then by status; a method's row is made when it is first seen.
     requests: [OnceLock<Box<[Count; STATUSES]>>; METHODS],
     /// By class of the status: 1xx to 5xx.
     times: [Histogram; 5],
     refused: [Count; REASONS],
+}
+
+/// What makes a request a stream: it may last for long, and be silent for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// A tunnel that carries WebSocket.
+    Websocket,
+    /// A tunnel that carries something else.
+    Upgrade,
+    /// Server-sent events.
+    Sse,
+}
+
+impl Stream {
+    /// Their words in metrics, in the order of the enum.
+    const WORDS: [&'static str; 3] = ["websocket", "upgrade", "sse"];
 }
 
 impl RouteShard {
@@ -116,6 +134,10 @@ impl RouteMetrics {
     pub fn observe(&self, route: &str, methods: &[&str], reasons: &[&str], scrape: &mut Scrape) {
         let in_flight = self.shards.sum(|s| &s.in_flight);
         scrape.add(HTTP_IN_FLIGHT, &[("route", route)], in_flight as f64);
+        for (at, kind) in Stream::WORDS.into_iter().enumerate() {
+            let open = self.shards.sum(|s| &s.streams[at]);
+            scrape.add(HTTP_STREAMS, &[("route", route), ("kind", kind)], open as f64);
+        }
         for (at, method) in methods.iter().enumerate() {
             let mut sums = [0; STATUSES];
             for row in self.shards.iter().filter_map(|s| s.requests[at].get()) {
@@ -267,4 +289,4 @@ const STATUSES: usize = 600;
 /// Outcomes of an attempt.
 pub const OUTCOMES: usize = 11;
 /// At most so many reasons for an error.
-pub const REASONS: usize = 24;
+pub const REASONS: usize = 32;

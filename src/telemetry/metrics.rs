@@ -76,6 +76,7 @@ metrics! {
     HTTP_DURATION = Histogram "weir_http_request_duration_seconds"
         "First byte of the request to last byte of the answer.";
     HTTP_IN_FLIGHT = Gauge "weir_http_requests_in_flight" "Requests under way.";
+    HTTP_STREAMS = Gauge "weir_http_streams" "Open streams, by kind.";
     HTTP_REFUSED = Counter "weir_http_refused_total"
         "Requests that weir answered itself with an error, or broke off, by reason.";
     POOL_ATTEMPTS = Counter "weir_pool_attempts_total"

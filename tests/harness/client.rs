@@ -18,6 +18,8 @@ pub struct Answer {
     pub head: String,
     /// The payload, freed of its framing.
     pub body: Vec<u8>,
+    /// The lines behind a chunked body.
+    pub trailers: Vec<String>,
 }
 
 impl Client {
@@ -37,6 +39,16 @@ impl Client {
     /// Reads one answer to a request that was not HEAD.
     pub fn answer(&mut self) -> Answer {
         read_answer(&mut self.stream, &mut self.received, false).expect("an answer")
+    }
+
+    /// Reads the answer to a request that was not HEAD, past those that come before it.
+    pub fn last_answer(&mut self) -> Answer {
+        loop {
+            let answer = self.answer();
+            if answer.status >= 200 {
+                return answer;
+            }
+        }
     }
 
     /// Reads one answer to a HEAD.
@@ -109,7 +121,7 @@ pub fn read_answer(
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     received.drain(..end + 4);
     let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or_default();
-    let mut answer = Answer { status, head, body: Vec::new() };
+    let mut answer = Answer { status, head, body: Vec::new(), trailers: Vec::new() };
     if to_head || matches!(status, 100..200 | 204 | 304) {
         return Ok(answer);
     }
@@ -117,11 +129,17 @@ pub fn read_answer(
         loop {
             let line = take_line(stream, received)?;
             let size = usize::from_str_radix(&line, 16).map_err(io::Error::other)?;
+            if size == 0 {
+                loop {
+                    let line = take_line(stream, received)?;
+                    if line.is_empty() {
+                        return Ok(answer);
+                    }
+                    answer.trailers.push(line);
+                }
+            }
             let mut chunk = take(stream, received, size + 2)?;
             assert_eq!(chunk.split_off(size), b"\r\n", "a chunk ends in CRLF");
-            if size == 0 {
-                return Ok(answer);
-            }
             answer.body.extend(chunk);
         }
     } else if let Some(length) = answer.field("content-length") {

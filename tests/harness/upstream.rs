@@ -169,8 +169,11 @@ impl Peer {
             head_end + length.trim().parse::<usize>().expect("digits")
         } else if head.contains("transfer-encoding: chunked") {
             loop {
-                if let Some(at) = find(&self.unread[head_end - 2..], b"\r\n0\r\n\r\n") {
-                    break head_end - 2 + at + 7;
+                if let Some(at) = find(&self.unread[head_end - 2..], b"\r\n0\r\n") {
+                    let last = head_end - 2 + at + 3;
+                    if let Some(at) = find(&self.unread[last..], b"\r\n\r\n") {
+                        break last + at + 4;
+                    }
                 }
                 self.read()?;
             }

@@ -1,0 +1,39 @@
+//! `[listeners.NAME.timeouts]`: how long clients are waited for.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::unit::Duration;
+
+/// `[listeners.NAME.timeouts]`: how long clients are waited for. A drip of bytes never extends `header`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// From the first byte of a request to the end of its head; then 408, and the connection closes.
+    pub header: Duration,
+    /// Longest silence within a request's body; then 408, and the connection closes.
+    pub body: Duration,
+    /// The client takes nothing of what waits for it for so long: reset.
+    pub write: Duration,
+    /// Keep-alive, with no request open: for so long, ± 10 %; then the connection closes.
+    pub idle: Duration,
+}
+
+/// threats.md, D5 to D9.
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(75),
+        }
+    }
+}
+
+impl Timeouts {
+    /// Every key with its value.
+    pub fn all(&self) -> [(&'static str, Duration); 4] {
+        [("header", self.header), ("body", self.body), ("write", self.write), ("idle", self.idle)]
+    }
+}

@@ -1,0 +1,63 @@
+//! What an exchange with an endpoint must know of the client behind it: how long it is waited for, and how
+//! the client hears of what comes before its answer.
+
+use std::cell::Cell;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::h1::chunked;
+use crate::message::head::Head;
+use crate::net::deadline::{Deadline, Wait};
+
+/// A client's connection, as the other side of an exchange sees it.
+pub struct Downstream<'a> {
+    /// Its deadline, which wakes the one task that works on the exchange.
+    pub deadline: &'a Deadline,
+    /// How much a chunked answer for it may have besides its payload.
+    pub chunks: chunked::Limits,
+    /// Who passes on what comes before an answer.
+    pub interim: &'a dyn Interim,
+}
+
+/// Passes on an answer that comes before the answer: 1xx (RFC 9110, 15.2).
+pub trait Interim {
+    /// Ready when it is on its way, or when this client is told nothing of the kind.
+    fn poll_interim(&self, cx: &mut Context<'_>, head: &Head) -> Poll<()>;
+}
+
+/// How long the answer to a request is waited for, over all attempts.
+pub struct Patience<'a> {
+    deadline: &'a Deadline,
+    /// From the request sent to the head of its answer, per attempt.
+    pub response: Duration,
+    total: Duration,
+    ends: Duration,
+    received: Cell<bool>,
+}
+
+impl<'a> Patience<'a> {
+    /// For a request that began at `started`; `Duration::MAX` is no limit. `total` runs when the request has been
+    /// received, `exchange` from now on.
+    pub fn new(
+        deadline: &'a Deadline,
+        started: Duration,
+        [response, total, exchange]: [Duration; 3],
+    ) -> Self {
+        let ends = started.saturating_add(exchange);
+        deadline.arm_until(Wait::End, ends);
+        Self { deadline, response, total, ends, received: Cell::new(false) }
+    }
+
+    /// The whole request has been received.
+    pub fn received(&self) {
+        if !self.received.replace(true) {
+            let total = self.deadline.now().saturating_add(self.total);
+            self.deadline.arm_until(Wait::End, self.ends.min(total));
+        }
+    }
+
+    /// The head of the answer has come.
+    pub fn answered(&self) {
+        self.deadline.arm_until(Wait::End, self.ends);
+    }
+}
