@@ -18,4 +18,5 @@ mod reload;
 mod retries;
 mod routing;
 mod smuggling;
+mod timeouts;
 mod unread_bodies;

@@ -9,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -134,9 +134,22 @@ impl Process {
         self.core.running.lock().metrics.as_ref().map(|(address, _)| *address)
     }
 
-    /// Moves the process's clock forward, for tests: everything that waits sees it at its next look.
+    /// Moves the process's clock forward, for tests: all workers have seen it when this returns.
     pub fn advance(&self, by: Duration) {
+        self.look();
         self.core.shared.clock.advance(by);
+        self.look();
+    }
+
+    /// Returns when all workers have looked at the clock.
+    fn look(&self) {
+        let (done, seen) = sync_channel(0);
+        for worker in &self.core.running.lock().workers {
+            drop(worker.commands.send(Command::Look(done.clone())));
+        }
+        drop(done);
+        // Ends when the last of them has dropped its end.
+        while seen.recv().is_ok() {}
     }
 
     /// Reads the file again.

@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub enum Command {
     Listen(Arc<Listener>, TcpListener),
     /// Accept no more on the listener of this number.
     Close(usize),
+    /// Look at the clock now, which was moved, and say when that is done.
+    Look(SyncSender<()>),
     /// Accept no more at all, let what is under way end within this time, and end.
     Stop(Duration),
 }
@@ -70,10 +73,15 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
                     closing.extend(listen(&local, listener, socket).map(|close| (id, close)));
                 }
                 Some(Command::Close(id)) => drop(closing.remove(&id)),
+                Some(Command::Look(done)) => {
+                    sweep(&local);
+                    sweep_seldom(&local);
+                    drop(done.try_send(()));
+                }
                 Some(Command::Stop(patience)) => break patience,
                 None => break Duration::ZERO,
             },
-            _ = ticks.tick() => sweep(&local, &mut count),
+            _ = ticks.tick() => tick(&local, &mut count),
         }
     };
     drop(closing);
@@ -83,7 +91,7 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
     loop {
         local.deadlines.wake_all();
         ticks.tick().await;
-        sweep(&local, &mut count);
+        tick(&local, &mut count);
         local.connections.clear();
         if local.open.get() == 0 || local.now() >= until {
             break;
@@ -109,16 +117,24 @@ fn listen(
     Some(close)
 }
 
-/// Ends what has waited too long, and once a second closes idle connections and hands over the log.
-fn sweep(local: &Local, count: &mut u32) {
-    let now = local.now();
-    local.deadlines.sweep(now);
-    local.date.borrow_mut().look();
+fn tick(local: &Local, count: &mut u32) {
+    sweep(local);
     *count = count.wrapping_add(1);
     if count.is_multiple_of(SECOND) {
-        local.connections.sweep(now);
-        local.lines.borrow_mut().flush();
+        sweep_seldom(local);
     }
+}
+
+/// Ends what has waited too long.
+fn sweep(local: &Local) {
+    local.deadlines.sweep(local.now());
+    local.date.borrow_mut().look();
+}
+
+/// Closes idle connections and hands over the log: once a second is enough.
+fn sweep_seldom(local: &Local) {
+    local.connections.sweep(local.now());
+    local.lines.borrow_mut().flush();
 }
 
 /// So many sweeps are about a second.
