@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use crate::net::address::{Bind, Listen};
 use crate::net::clock::Clock;
 use crate::net::socket;
 use crate::proxy::Shared;
+use crate::snapshot::Snapshot;
 use crate::telemetry::access_log;
 use crate::unit::Name;
 
@@ -132,6 +133,11 @@ impl Process {
     /// The address of the metrics port.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.core.running.lock().metrics.as_ref().map(|(address, _)| *address)
+    }
+
+    /// What requests read now, without keeping it alive: for tests of what keeps it.
+    pub fn snapshot(&self) -> Weak<Snapshot> {
+        Arc::downgrade(&self.core.running.lock().blueprint.snapshot)
     }
 
     /// Moves the process's clock forward, for tests: all workers have seen it when this returns.

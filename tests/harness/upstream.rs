@@ -197,6 +197,11 @@ impl Peer {
         Some(())
     }
 
+    /// What was read behind the last request.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
     /// Answers 200 with a text.
     pub fn reply(&mut self, text: &str) {
         self.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{text}", text.len()));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Weak;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -35,6 +36,11 @@ impl Weir {
 
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("it runs until it is dropped")
+    }
+
+    /// The configuration that requests read now, without keeping it alive.
+    pub fn snapshot(&self) -> Weak<impl Sized + use<>> {
+        self.process().snapshot()
     }
 
     /// The address of the listener `web`.
