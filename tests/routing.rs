@@ -91,3 +91,19 @@ fn a_route_belongs_to_its_listeners() {
     let mut client = crate::harness::Client::connect(other);
     assert_eq!(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").answer().text(), "a");
 }
+
+#[test]
+fn row_57_a_question_about_the_server_goes_to_the_route_of_every_path() {
+    let (weir, upstreams) = weir(
+        "[routes.api]\npath_prefix = \"/api\"\npool = \"a\"\n\
+         [routes.all]\nhost = \"h\"\npool = \"b\"\n",
+    );
+    let ask = |request: &str| weir.connect().send(request).answer();
+    assert_eq!(ask("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").text(), "b");
+    assert_eq!(ask("OPTIONS http://h HTTP/1.1\r\nHost: g\r\n\r\n").text(), "b");
+    assert_eq!(upstreams[1].received().matches("OPTIONS * HTTP/1.1\r\n").count(), 2);
+    assert_eq!(ask("OPTIONS * HTTP/1.1\r\nHost: g\r\n\r\n").status, 404);
+    assert_eq!(ask("GET * HTTP/1.1\r\nHost: h\r\n\r\n").status, 400);
+    assert_eq!(ask("OPTIONS http://h/ HTTP/1.1\r\nHost: h\r\n\r\n").text(), "b");
+    assert!(upstreams[1].received().contains("OPTIONS / HTTP/1.1\r\n"));
+}

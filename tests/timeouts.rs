@@ -15,7 +15,9 @@ fn stepping(
     let (go_on, wait): (Sender<()>, Receiver<()>) = channel();
     let wait = Mutex::new(wait);
     let upstream = Upstream::scripted(move |mut peer| {
-        let wait = || drop(wait.lock().recv_timeout(Duration::from_secs(20)));
+        let wait = || {
+            let _ = wait.lock().recv_timeout(Duration::from_secs(20));
+        };
         script(&mut peer, &wait);
     });
     (upstream, go_on)

@@ -91,7 +91,9 @@ impl<T> Paths<T> {
             {
                 return Some(target);
             }
-            prefix = &prefix[..prefix.rfind('/')?];
+            // `OPTIONS *` asks about no path: only who matches every path takes it (RFC 9110, 9.3.7).
+            let above = if prefix == "*" { Some(0) } else { prefix.rfind('/') };
+            prefix = &prefix[..above?];
         }
     }
 }

@@ -76,7 +76,7 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
                 Some(Command::Look(done)) => {
                     sweep(&local);
                     sweep_seldom(&local);
-                    drop(done.try_send(()));
+                    let _ = done.try_send(());
                 }
                 Some(Command::Stop(patience)) => break patience,
                 None => break Duration::ZERO,
