@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use crate::harness::{Upstream, Weir, one_pool, one_worker, until};
+use crate::harness::{Upstream, Weir, one_pool, one_worker, until, untold};
 
 #[test]
 fn a_request_is_answered_by_an_endpoint() {
     let upstream = Upstream::replying("hello");
-    let weir = Weir::start(one_pool(&[&upstream]));
+    let weir = Weir::start(untold(one_pool(&[&upstream])));
     let answer = weir.get("/a?b=c");
     assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
     assert_eq!(
@@ -52,7 +52,7 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_body_goes_up_whole_by_length_and_in_chunks() {
     let upstream = Upstream::replying("ok");
-    let weir = Weir::start(one_pool(&[&upstream]));
+    let weir = Weir::start(untold(one_pool(&[&upstream])));
     let mut client = weir.connect();
     let body = "x".repeat(300_000);
     let head = format!("POST /l HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -145,7 +145,7 @@ fn an_http_1_0_client_is_served_in_its_own_way() {
             );
         }
     });
-    let weir = Weir::start(one_pool(&[&upstream]));
+    let weir = Weir::start(untold(one_pool(&[&upstream])));
     let mut client = weir.connect();
     let rest = client.send("GET / HTTP/1.0\r\n\r\n").rest().unwrap();
     assert_eq!(

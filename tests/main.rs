@@ -7,6 +7,7 @@ mod balancing;
 mod cli;
 mod demo;
 mod diagnostics;
+mod forwarded;
 mod harness;
 mod health;
 mod house;

@@ -5,7 +5,7 @@
 //! the same connection: it must not be answered, and the recording upstream must not see a byte of
 //! either. What becomes of bodies that nobody reads is in `unread_bodies`.
 
-use crate::harness::{Client, SMUGGLED, Upstream, Weir, echo, one_pool, one_worker, until};
+use crate::harness::{Client, SMUGGLED, Upstream, Weir, echo, one_pool, one_worker, until, untold};
 
 /// Every one gets its status and nothing more, the upstream nothing at all; others are served on.
 fn all_refused(requests: &[(u16, &[u8])]) {
@@ -429,7 +429,7 @@ fn what_is_sound_is_written_anew() {
     ];
     for (request, forwarded) in table {
         let upstream = Upstream::replying("");
-        let weir = Weir::start(one_pool(&[&upstream]));
+        let weir = Weir::start(untold(one_pool(&[&upstream])));
         let mut client = weir.connect();
         assert_eq!(client.send(request).answer().status, 200, "{request:?}");
         let forwarded = forwarded.replace("ENDPOINT", &upstream.to_string());

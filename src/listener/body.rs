@@ -54,8 +54,9 @@ impl Pull for RequestBody {
         if piece.is_pending() {
             connection.waits.set(true);
             if self.pace.wait(deadline.now()) {
-                let (timeouts, rate) = (connection.timeouts.get(), connection.min_body_rate.get());
-                deadline.arm(Wait::Body, self.pace.patience(timeouts.body.get(), rate));
+                let terms = connection.terms.get();
+                let (silence, rate) = (terms.timeouts.body.get(), terms.limits.min_body_rate.get());
+                deadline.arm(Wait::Body, self.pace.patience(silence, rate));
             } else if deadline.passed(Wait::Body) {
                 return Poll::Ready(Err(Broken::Silent));
             }

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -15,10 +16,10 @@ use tokio::net::TcpStream;
 use super::answer::{self, Ended};
 use super::body::RequestBody;
 use super::timeouts::Timeouts;
-use super::{Listener, Settings, Underscores, tunnel};
+use super::{Listener, Settings, Underscores, limits, tunnel};
 use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
-use crate::h1::{Limits, Message, Partial, chunked, request, write};
+use crate::h1::{Limits, Message, Partial, request, write};
 use crate::message::body::Body;
 use crate::message::exchange::{Arrival, Client, Exchange};
 use crate::message::head::{Head, Known, Method, Version};
@@ -45,12 +46,36 @@ pub struct Connection {
     pub version: Cell<Version>,
     /// When the client, or the endpoint it waits for, has taken too long.
     pub deadline: Rc<Deadline>,
+    /// What its listener said when the request under way began.
+    pub terms: Cell<Terms>,
+    peer: SocketAddr,
+}
+
+/// What a listener says of one request: it holds to its end, whatever a reload changes meanwhile.
+#[derive(Clone, Copy, Default)]
+pub struct Terms {
     /// How long the client is waited for.
-    pub timeouts: Cell<Timeouts>,
-    /// Bytes per second that a body has at least.
-    pub min_body_rate: Cell<u64>,
-    chunks: Cell<chunked::Limits>,
-    rejects: Cell<bool>,
+    pub timeouts: Timeouts,
+    /// How much it may send.
+    pub limits: limits::Limits,
+    reject_underscores: bool,
+    trusted: bool,
+}
+
+impl Terms {
+    fn new(settings: &Settings, peer: IpAddr) -> Self {
+        Self {
+            timeouts: settings.timeouts,
+            limits: settings.limits,
+            reject_underscores: settings.underscore_headers == Underscores::Reject,
+            trusted: settings.trusted_proxies.iter().any(|range| range.contains(peer)),
+        }
+    }
+
+    /// Whether a sound head is refused all the same (threats.md, row 26).
+    fn refuses(&self, head: &Head) -> bool {
+        self.reject_underscores && request::has_underscores(head)
+    }
 }
 
 /// What came instead of a request.
@@ -62,7 +87,7 @@ enum NoHead {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, client: Client) {
+pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, peer: SocketAddr) {
     let deadline = local.deadlines.add();
     poll_fn(|cx| {
         deadline.belongs_to(cx);
@@ -77,12 +102,10 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, cl
         waits: Cell::new(false),
         version: Cell::default(),
         deadline,
-        timeouts: Cell::default(),
-        min_body_rate: Cell::default(),
-        chunks: Cell::new(chunked::Limits::DEFAULT),
-        rejects: Cell::default(),
+        terms: Cell::default(),
+        peer,
     });
-    while let Some(exchange) = next(&connection, local, listener, client).await {
+    while let Some(exchange) = next(&connection, local, listener).await {
         if exchange.await == Ended::Close {
             return;
         }
@@ -98,15 +121,17 @@ async fn next<'a>(
     connection: &'a Rc<Connection>,
     local: &'a Rc<Local>,
     listener: &'a Listener,
-    client: Client,
 ) -> Option<Exchanging<'a>> {
-    match connection.head(local, listener).await {
-        (Ok((head, message)), arrival) => {
+    let (result, arrival) = connection.head(local, listener).await;
+    let trusted = connection.terms.get().trusted;
+    let client = Client { listener: listener.id, peer: connection.peer, trusted };
+    match result {
+        Ok((head, message)) => {
             let x = connection.exchange(head, message, client, arrival);
             Some(Box::pin(answer(connection, local, x, message.persistent)))
         }
-        (Err(NoHead::Closed), _) => None,
-        (Err(NoHead::Refused(error)), arrival) => {
+        Err(NoHead::Closed) => None,
+        Err(NoHead::Refused(error)) => {
             let x = Exchange::new(Head::default(), Body::Empty, client, arrival);
             Some(Box::pin(refuse(connection, local, listener, x, error)))
         }
@@ -180,10 +205,11 @@ impl Connection {
                 if !transport.received().is_empty() {
                     if started.is_none() {
                         started = Some(local.now());
-                        let settings = listener.settings.load();
-                        limits = self.obey(&settings);
-                        transport.hold_at_most(settings.limits.connection_buffer.bytes());
-                        deadline.arm(Wait::Step, self.timeouts.get().header.get());
+                        let terms = Terms::new(&listener.settings.load(), self.peer.ip());
+                        self.terms.set(terms);
+                        limits = terms.limits.head();
+                        transport.hold_at_most(terms.limits.connection_buffer.bytes());
+                        deadline.arm(Wait::Step, terms.timeouts.header.get());
                     }
                     let received = transport.received();
                     if partial.may_be_whole(received, &limits) {
@@ -192,7 +218,7 @@ impl Connection {
                             Err(fault) => {
                                 return Poll::Ready(Err(NoHead::Refused(fault.into())));
                             }
-                            Ok(Some(_)) if self.rejects(&head) => {
+                            Ok(Some(_)) if self.terms.get().refuses(&head) => {
                                 return Poll::Ready(Err(NoHead::Refused(Error::BadRequest)));
                             }
                             Ok(Some(message)) => {
@@ -235,7 +261,7 @@ impl Connection {
         arrival: Arrival,
     ) -> Exchange {
         let framing = message.framing;
-        self.payload.set(Payload::new(framing, self.chunks.get()));
+        self.payload.set(Payload::new(framing, self.terms.get().limits.chunks()));
         self.version.set(head.version);
         self.expects.set(false);
         self.waits.set(false);
@@ -248,25 +274,11 @@ impl Connection {
         Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
     }
 
-    /// From now on the client is treated as these settings say. The limits on its head.
-    fn obey(&self, settings: &Settings) -> Limits {
-        self.timeouts.set(settings.timeouts);
-        self.min_body_rate.set(settings.limits.min_body_rate.get());
-        self.chunks.set(settings.limits.chunks());
-        self.rejects.set(settings.underscore_headers == Underscores::Reject);
-        settings.limits.head()
-    }
-
-    /// Whether a sound head is refused all the same (threats.md, row 26).
-    fn rejects(&self, head: &Head) -> bool {
-        self.rejects.get() && request::has_underscores(head)
-    }
-
     /// Lets the spine work. `None`: the client has left, and with it the request; whatever it was waiting
     /// for is dropped.
     async fn handled(&self, local: &Rc<Local>, x: Exchange) -> Option<Tracked> {
-        let downstream =
-            Downstream { deadline: &self.deadline, chunks: self.chunks.get(), interim: self };
+        let chunks = self.terms.get().limits.chunks();
+        let downstream = Downstream { deadline: &self.deadline, chunks, interim: self };
         let mut handling = pin!(http::handle(local, x, &downstream));
         poll_fn(|cx| {
             if let Poll::Ready(tracked) = handling.as_mut().poll(cx) {

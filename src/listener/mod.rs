@@ -13,11 +13,10 @@ use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::message::exchange::Client;
 use crate::net::address::Listen;
 use crate::proxy::Local;
 use crate::telemetry::http::ListenerMetrics;
-use crate::unit::{Name, OneOrMany};
+use crate::unit::{Cidr, Name, OneOrMany};
 
 mod answer;
 mod body;
@@ -45,6 +44,9 @@ pub struct Config {
     /// Names of the policies that hold for every request that comes here; those of its route come after them.
     #[serde(default)]
     pub policies: OneOrMany<Name>,
+    /// Proxies whose word about their clients (`X-Forwarded-*`, `Forwarded`) is believed: CIDR, or a list of them.
+    #[serde(default)]
+    pub trusted_proxies: OneOrMany<Cidr>,
     /// Client connections at once, on this listener. 0: no limit of its own.
     #[serde(default)]
     pub max_connections: u32,
@@ -91,6 +93,8 @@ pub struct Listener {
 pub struct Settings {
     /// Its name.
     pub name: Name,
+    /// Proxies whose word about their clients is believed.
+    pub trusted_proxies: OneOrMany<Cidr>,
     /// Client connections at once; 0: no limit of its own.
     pub max_connections: u32,
     /// What becomes of request headers with `_` in their name.
@@ -106,6 +110,7 @@ impl Settings {
     pub fn new(name: &Name, section: &Config) -> Self {
         Self {
             name: name.clone(),
+            trusted_proxies: section.trusted_proxies.clone(),
             max_connections: section.max_connections,
             underscore_headers: section.underscore_headers,
             timeouts: section.timeouts,
@@ -164,10 +169,11 @@ pub async fn accept(
 
 fn serve(listener: &Arc<Listener>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
     let open = Open::new(listener, local);
-    let client = Client { listener: listener.id, peer };
+    // A listener of both families shows IPv4 clients as IPv6 ones.
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
     tokio::task::spawn_local(async move {
-        http1::serve(&open.local, &open.listener, stream, client).await;
+        http1::serve(&open.local, &open.listener, stream, peer).await;
     });
 }
 

@@ -33,6 +33,8 @@ pub struct Client {
     pub listener: usize,
     /// The client's address.
     pub peer: SocketAddr,
+    /// It is a proxy whose word about its clients is believed.
+    pub trusted: bool,
 }
 
 /// How the head of a request came.

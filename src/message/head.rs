@@ -107,6 +107,11 @@ pub enum Known {
     TransferEncoding,
     Upgrade,
     UserAgent,
+    XForwardedFor,
+    XForwardedHost,
+    XForwardedPort,
+    XForwardedProto,
+    XRealIp,
     Other,
 }
 
@@ -133,6 +138,15 @@ impl Head {
     /// The value of the first field of this name.
     pub fn get(&self, name: Known) -> Option<&[u8]> {
         self.fields.iter().find(|f| f.known == name && !f.removed).map(|f| self.slice(f.value))
+    }
+
+    /// Adds a field, in the form in which the writer copies it.
+    pub fn add(&mut self, known: Known, name: &str, value: &str) {
+        let name = self.append(name.as_bytes());
+        self.append(b": ");
+        let value = self.append(value.as_bytes());
+        self.append(b"\r\n");
+        self.fields.push(Field { name, value, known, removed: false });
     }
 
     /// Adds bytes behind the head, to be named by a span.
@@ -221,7 +235,7 @@ impl Known {
                 ("upgrade", Self::Upgrade),
                 ("trailer", Self::Trailer),
             ],
-            9 => &[("forwarded", Self::Forwarded)],
+            9 => &[("forwarded", Self::Forwarded), ("x-real-ip", Self::XRealIp)],
             10 => &[
                 ("user-agent", Self::UserAgent),
                 ("connection", Self::Connection),
@@ -233,8 +247,16 @@ impl Known {
             14 => {
                 &[("content-length", Self::ContentLength), ("http2-settings", Self::Http2Settings)]
             }
-            16 => &[("proxy-connection", Self::ProxyConnection)],
-            17 => &[("transfer-encoding", Self::TransferEncoding)],
+            15 => &[("x-forwarded-for", Self::XForwardedFor)],
+            16 => &[
+                ("proxy-connection", Self::ProxyConnection),
+                ("x-forwarded-host", Self::XForwardedHost),
+                ("x-forwarded-port", Self::XForwardedPort),
+            ],
+            17 => &[
+                ("transfer-encoding", Self::TransferEncoding),
+                ("x-forwarded-proto", Self::XForwardedProto),
+            ],
             _ => &[],
         };
         // The first letters of the candidates of one length differ: mostly one comparison is left, or none.

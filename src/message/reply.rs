@@ -1,7 +1,7 @@
 //! An answer, whoever made it: an endpoint, or weir itself.
 
 use super::body::Body;
-use super::head::{Field, Head, Known};
+use super::head::{Head, Known};
 
 /// An answer.
 pub struct Reply {
@@ -17,18 +17,9 @@ impl Reply {
         head.clear();
         head.status = status;
         head.reason = head.append(reason_phrase(status).as_bytes());
-        add(&mut head, "content-type", "text/plain; charset=utf-8", Known::ContentType);
+        head.add(Known::ContentType, "content-type", "text/plain; charset=utf-8");
         Self { head, body: Body::Memory(text.as_bytes()) }
     }
-}
-
-/// Adds a field to a head that weir makes, in the form the writer copies as a run.
-fn add(head: &mut Head, name: &str, value: &str, known: Known) {
-    let name = head.append(name.as_bytes());
-    head.append(b": ");
-    let value = head.append(value.as_bytes());
-    head.append(b"\r\n");
-    head.fields.push(Field { name, value, known, removed: false });
 }
 
 /// The usual words for the statuses that weir answers with (RFC 9110, 15).

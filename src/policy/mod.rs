@@ -10,9 +10,11 @@ use serde::Deserialize;
 
 use crate::unit::Size;
 
+pub mod forwarded;
 pub mod timeouts;
 pub mod upgrade;
 
+use forwarded::Forwarded;
 use upgrade::Protocol;
 
 /// `[policies.NAME]`: rules for the requests of those who name it. A key that is not given changes nothing.
@@ -21,6 +23,8 @@ use upgrade::Protocol;
 pub struct Config {
     /// The largest request body; 413 above. "0": no limit.
     pub max_body: Option<Size>,
+    /// How the endpoint is told of the client: "x-forwarded", "rfc7239", "both", "off".
+    pub forwarded: Option<Forwarded>,
     /// Protocols that a connection may be upgraded to: "websocket". None of them: [].
     pub upgrade: Option<Vec<Protocol>>,
     /// How long answers are waited for.
@@ -32,6 +36,8 @@ pub struct Config {
 pub struct Policy {
     /// The largest request body, in bytes; `u64::MAX`: no limit.
     pub max_body: u64,
+    /// How the endpoint is told of the client.
+    pub forwarded: Forwarded,
     /// Protocols that a connection may be upgraded to.
     pub upgrade: Vec<Protocol>,
     /// How long answers are waited for.
@@ -57,6 +63,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_body: u64::MAX,
+            forwarded: Forwarded::default(),
             upgrade: vec![Protocol::websocket()],
             timeouts: Timeouts::default(),
         }
@@ -71,6 +78,7 @@ impl Policy {
             if let Some(size) = config.max_body {
                 policy.max_body = if size.get() == 0 { u64::MAX } else { size.get() };
             }
+            policy.forwarded = config.forwarded.unwrap_or(policy.forwarded);
             if let Some(upgrade) = &config.upgrade {
                 policy.upgrade.clone_from(upgrade);
             }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::message::target::normalise;
+use crate::policy::forwarded::Forwarded;
 use crate::policy::upgrade::Protocol;
 use crate::policy::{self, Policy};
 use crate::pool::Pool;
@@ -44,6 +45,9 @@ pub struct Config {
     pub max_body: Option<Size>,
     /// As in a policy.
     #[serde(default)]
+    pub forwarded: Option<Forwarded>,
+    /// As in a policy.
+    #[serde(default)]
     pub upgrade: Option<Vec<Protocol>>,
     /// As in a policy.
     #[serde(default)]
@@ -55,6 +59,7 @@ impl Config {
     pub fn own(&self) -> policy::Config {
         policy::Config {
             max_body: self.max_body,
+            forwarded: self.forwarded,
             upgrade: self.upgrade.clone(),
             timeouts: self.timeouts,
         }

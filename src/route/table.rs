@@ -144,8 +144,9 @@ mod tests {
         let mut table = Table::default();
         table.insert(place(Some("h"), prefix("")), 1);
         assert_eq!(table.find("g", "/"), None);
-        assert_eq!(table.find("h", "*"), None, "`OPTIONS *` has no path");
+        assert_eq!(table.find("h", "*"), Some(&1), "`OPTIONS *` has no path");
         table.insert(place(None, exact("/a")), 2);
         assert_eq!(table.find("g", "/b"), None);
+        assert_eq!(table.find("g", "*"), None);
     }
 }

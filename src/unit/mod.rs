@@ -5,12 +5,14 @@
 //! of diagnostics: what they tell serde begins with a code, as `diagnostic::Fault` documents.
 
 mod auto;
+mod cidr;
 mod duration;
 mod name;
 mod one_or_many;
 mod size;
 
 pub use auto::Auto;
+pub use cidr::Cidr;
 pub use duration::Duration;
 pub use name::Name;
 pub use one_or_many::OneOrMany;

@@ -1,0 +1,122 @@
+//! `policies.NAME.forwarded`: what an endpoint is told of the client behind weir (RFC 7239).
+//!
+//! What clients say of themselves in these fields is taken away, unless the listener trusts them: an endpoint that
+//! reads them must be able to believe them (threats.md, row 25). The last element of a list is always weir's.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::message::head::{Field, Head, Known, Span};
+
+/// Which fields tell of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarded {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded`.
+    Rfc7239,
+    /// All of them.
+    Both,
+    /// None; what clients say is passed on as it is.
+    Off,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// It is a proxy whose word is believed.
+    pub trusted: bool,
+    /// How it speaks to weir: "http".
+    pub scheme: &'static str,
+}
+
+impl Forwarded {
+    /// Settles what the endpoint will read of the client.
+    pub fn settle(self, head: &mut Head, peer: Peer) {
+        if self == Self::Off {
+            return;
+        }
+        if !peer.trusted {
+            for field in &mut head.fields {
+                field.removed |= TELLING.contains(&field.known);
+            }
+        }
+        let address = peer.address;
+        if matches!(self, Self::XForwarded | Self::Both) {
+            tell(head, Known::XForwardedFor, "x-forwarded-for", peer, |out, _| {
+                let _ = write!(out, "{address}");
+            });
+            if !says(head, Known::XForwardedProto, peer) {
+                tell(head, Known::XForwardedProto, "x-forwarded-proto", peer, |out, _| {
+                    out.extend_from_slice(peer.scheme.as_bytes());
+                });
+            }
+            if !says(head, Known::XForwardedHost, peer) && !head.authority.is_empty() {
+                tell(head, Known::XForwardedHost, "x-forwarded-host", peer, |out, authority| {
+                    out.extend_from_within(authority);
+                });
+            }
+        }
+        if matches!(self, Self::Rfc7239 | Self::Both) {
+            tell(head, Known::Forwarded, "forwarded", peer, |out, authority| {
+                let _ = match address {
+                    IpAddr::V4(address) => write!(out, "for={address}"),
+                    IpAddr::V6(address) => write!(out, "for=\"[{address}]\""),
+                };
+                let _ = write!(out, ";proto={}", peer.scheme);
+                if !authority.is_empty() {
+                    out.extend_from_slice(b";host=\"");
+                    out.extend_from_within(authority);
+                    out.push(b'"');
+                }
+            });
+        }
+    }
+}
+
+/// Whether a trusted peer has said it already.
+fn says(head: &Head, name: Known, peer: Peer) -> bool {
+    peer.trusted && head.get(name).is_some()
+}
+
+/// Leaves one field of this name: the elements that a trusted peer's list has, and behind them what `write` adds,
+/// which is handed the place of the authority. Nothing is allocated for it.
+fn tell(
+    head: &mut Head,
+    known: Known,
+    name: &str,
+    peer: Peer,
+    write: impl FnOnce(&mut Vec<u8>, Range<usize>),
+) {
+    let name = head.append(name.as_bytes());
+    let start = head.append(b": ").end as usize;
+    for field in head.fields.iter_mut().filter(|field| field.known == known) {
+        if peer.trusted && !field.removed {
+            head.bytes.extend_from_within(field.value.range());
+            head.bytes.extend_from_slice(b", ");
+        }
+        field.removed = true;
+    }
+    write(&mut head.bytes, head.authority.range());
+    let value = Span::new(start..head.bytes.len());
+    head.append(b"\r\n");
+    head.fields.push(Field { name, value, known, removed: false });
+}
+
+/// All fields that tell of clients.
+const TELLING: [Known; 6] = [
+    Known::Forwarded,
+    Known::XForwardedFor,
+    Known::XForwardedHost,
+    Known::XForwardedPort,
+    Known::XForwardedProto,
+    Known::XRealIp,
+];
