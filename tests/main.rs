@@ -5,11 +5,14 @@
 mod access_log;
 mod balancing;
 mod cli;
+mod clients_that_leave;
 mod demo;
 mod diagnostics;
 mod forwarded;
 mod harness;
 mod health;
+mod hop_by_hop;
+mod hostile;
 mod house;
 mod http1;
 mod interim;
