@@ -22,6 +22,7 @@ mod reference;
 mod reload;
 mod retries;
 mod routing;
+mod sizes;
 mod smuggling;
 mod timeouts;
 mod trailers;

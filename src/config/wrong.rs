@@ -102,6 +102,8 @@ impl Error {
                 let (range, write) = match &**want {
                     "u16" if got.starts_with('-') => ("at least 1", "1 or more"),
                     "u16" => ("at most 65535", "65535 or less"),
+                    "u32" if got.starts_with('-') => ("at least 0", "0 or more"),
+                    "u32" => ("at most 4294967295", "less"),
                     other => (other, "less"),
                 };
                 let problem = format!("{} is {range}, not {got}: write {write}", subject(place));
