@@ -103,6 +103,7 @@ fn rows_4_and_5_the_only_coding_is_chunked_once_and_in_http_1_1() {
     ]);
     all_refused(&[
         (400, b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (400, b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
         (400, b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"),
     ]);
 }

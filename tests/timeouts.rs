@@ -411,3 +411,56 @@ fn what_a_reload_changes_holds_from_the_next_request_on() {
     weir.advance(3);
     assert_eq!(client.answer().status, 504);
 }
+
+#[test]
+fn a_client_that_waits_for_its_invitation_is_not_timed_but_the_endpoint_is() {
+    let (upstream, go_on) = stepping(|peer, wait| {
+        while peer.read().is_some() {
+            wait();
+            peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+            if peer.request().is_some() {
+                peer.reply("thanks");
+            }
+        }
+    });
+    let weir = weir(&upstream, "[listeners.web.timeouts]\nbody = \"10s\"\n");
+    let expecting =
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    let mut client = weir.connect();
+    client.send(expecting);
+    until("it was asked", || !upstream.received().is_empty());
+    weir.advance(20);
+    go_on.send(()).unwrap();
+    assert_eq!(client.answer().status, 100);
+    assert_eq!(client.send("hello").answer().text(), "thanks");
+    // Invited, it is waited for.
+    client.send(expecting);
+    until("it was asked", || upstream.received().matches("POST").count() == 2);
+    go_on.send(()).unwrap();
+    assert_eq!(client.answer().status, 100);
+    until("it is given up", || {
+        weir.advance(4);
+        weir.metric("weir_http_refused_total{route=\"none\",reason=\"body_timeout\"}") == 1.0
+    });
+    assert_eq!(client.answer().status, 408);
+    // The endpoint never says a word.
+    let mut client = weir.connect();
+    client.send(expecting);
+    until("it was asked", || upstream.received().matches("POST").count() == 3);
+    weir.advance(31);
+    assert_eq!(client.answer().status, 504);
+}
+
+#[test]
+fn an_empty_line_is_not_a_request_that_takes_too_long() {
+    let upstream = Upstream::replying("hello");
+    let weir = weir(&upstream, "");
+    let mut client = weir.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+    assert_eq!(client.answer().text(), "hello");
+    weir.advance(60);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+    assert_eq!(client.answer().text(), "hello");
+    weir.advance(90);
+    assert!(client.is_closed(), "without a 408");
+}

@@ -112,12 +112,14 @@ fn version_fault(bytes: &[u8]) -> Fault {
 
 /// RFC 9112, 6.1 and 6.3; where it leaves a choice, refuse.
 fn framing(facts: &Facts, version: Version) -> Result<Framing, Fault> {
+    if version == Version::Http10 && (facts.chunked || facts.unknown_coding) {
+        return Err(Fault::Malformed);
+    }
     if facts.unknown_coding {
         return Err(Fault::UnknownCoding);
     }
     match (facts.chunked, facts.length) {
         (true, Some(_)) => Err(Fault::Malformed),
-        (true, None) if version == Version::Http10 => Err(Fault::Malformed),
         (true, None) => Ok(Framing::Chunked),
         (false, length) => Ok(Framing::of_length(length.unwrap_or(0))),
     }

@@ -53,6 +53,10 @@ impl Pull for RequestBody {
         let deadline = &connection.deadline;
         if piece.is_pending() {
             connection.waits.set(true);
+            if connection.expects.get() {
+                // It waits for the endpoint, whose time is running.
+                return Poll::Pending;
+            }
             if self.pace.wait(deadline.now()) {
                 let terms = connection.terms.get();
                 let (silence, rate) = (terms.timeouts.body.get(), terms.limits.min_body_rate.get());

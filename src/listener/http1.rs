@@ -202,7 +202,8 @@ impl Connection {
         let result = poll_fn(|cx| {
             let mut transport = self.transport.borrow_mut();
             loop {
-                if !transport.received().is_empty() {
+                // An empty line is not the beginning of a request yet (RFC 9112, 2.2).
+                if !b"\r\n".starts_with(transport.received()) {
                     if started.is_none() {
                         started = Some(local.now());
                         let terms = Terms::new(&listener.settings.load(), self.peer.ip());
@@ -338,10 +339,15 @@ impl Interim for Connection {
         write::interim(head, transport.outbox());
         // If the client is gone, that is noticed elsewhere.
         let _ = transport.poll_flush(cx);
-        if head.status == 100 {
-            self.expects.set(false);
+        if head.status == 100 && self.expects.replace(false) {
+            // From now on the body is waited for.
+            cx.waker().wake_by_ref();
         }
         Poll::Ready(())
+    }
+
+    fn is_expecting(&self) -> bool {
+        self.expects.get()
     }
 }
 

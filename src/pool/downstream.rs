@@ -23,6 +23,9 @@ pub struct Downstream<'a> {
 pub trait Interim {
     /// Ready when it is on its way, or when this client is told nothing of the kind.
     fn poll_interim(&self, cx: &mut Context<'_>, head: &Head) -> Poll<()>;
+
+    /// Whether the client waits for a word of the endpoint before it sends its body (RFC 9110, 10.1.1).
+    fn is_expecting(&self) -> bool;
 }
 
 /// How long the answer to a request is waited for, over all attempts.

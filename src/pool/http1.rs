@@ -185,7 +185,7 @@ impl Connection {
                 (Poll::Pending, _) if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
                 (Poll::Pending, _) if !deadline.passed(Wait::Step) => Poll::Pending,
                 // It is the client's turn, whose time is its listener's to say.
-                (Poll::Pending, Sent::Waiting) => {
+                (Poll::Pending, Sent::Waiting) if !client.interim.is_expecting() => {
                     deadline.arm(Wait::Step, patience.response);
                     Poll::Pending
                 }
