@@ -9,6 +9,7 @@ mod clients_that_leave;
 mod demo;
 mod diagnostics;
 mod forwarded;
+mod fuzz;
 mod harness;
 mod health;
 mod hop_by_hop;

@@ -298,53 +298,6 @@ mod tests {
         assert_eq!(decode(trailer.as_bytes(), usize::MAX), Err(Fault::Malformed));
     }
 
-    /// Bodies made of random chunks, some of them damaged, against the plainest decoder there is.
-    #[test]
-    fn agrees_with_a_plain_decoder_wherever_it_is_cut() {
-        let mut random = fastrand::Rng::with_seed(3);
-        let mut sound = 0;
-        for _ in 0..20_000 {
-            let (mut wire, mut expected) = (Vec::new(), Vec::new());
-            for _ in 0..random.usize(0..4) {
-                let data: Vec<u8> = (0..random.usize(1..40)).map(|_| random.u8(..)).collect();
-                let zeros = "0".repeat(random.usize(0..3));
-                let extension = random.choice(["", ";", ";a=b", ";a=\"b c\""]).unwrap();
-                wire.extend(format!("{zeros}{:X}{extension}\r\n", data.len()).bytes());
-                wire.extend([&data[..], b"\r\n"].concat());
-                expected.extend(data);
-            }
-            let trailer = random.choice(["", "X: y\r\n", "X:\r\nY: \t z\r\n"]).unwrap();
-            wire.extend(format!("0\r\n{trailer}\r\nGET /").bytes());
-            let damaged = random.bool();
-            if damaged {
-                let at = random.usize(0..wire.len() - 5);
-                wire[at] = *random.choice(b"\r\n\t ;:0aFg+-\0").unwrap();
-            }
-            let whole = decode(&wire, usize::MAX);
-            if !damaged {
-                assert_eq!(whole, Ok((expected, b"GET /".to_vec())), "{}", wire.escape_ascii());
-            }
-            sound += usize::from(whole.is_ok());
-            let mut chunks = Chunks::new(Limits::DEFAULT);
-            let (mut payload, mut at, mut ended) = (Vec::new(), 0, Ok(false));
-            let mut trailers = Vec::new();
-            while at < wire.len() && ended == Ok(false) {
-                let end = (at + random.usize(1..9)).min(wire.len());
-                let mut piece = wire[at..end].to_vec();
-                ended = chunks.decode(&mut piece, &mut trailers).map(|decoded| {
-                    payload.extend_from_slice(&piece[..decoded.data]);
-                    at += decoded.used;
-                    decoded.ended
-                });
-            }
-            match whole {
-                Ok(whole) => assert_eq!((payload, wire[at..].to_vec()), whole),
-                Err(fault) => assert_eq!(ended, Err(fault), "{}", wire.escape_ascii()),
-            }
-        }
-        assert!(sound > 10_000, "{sound}");
-    }
-
     #[test]
     fn sizes_are_written_in_hex() {
         for length in [1, 9, 15, 16, 255, 256, 65_536, 0x00ab_cdef] {

@@ -226,19 +226,6 @@ mod tests {
     }
 
     #[test]
-    fn normalising_twice_changes_nothing() {
-        let mut random = fastrand::Rng::with_seed(7);
-        let alphabet = b"/.%2eE5cfa;~";
-        for _ in 0..20_000 {
-            let mut path = vec![b'/'];
-            path.extend((0..random.usize(0..16)).map(|_| *random.choice(alphabet).unwrap()));
-            if let Ok(Some(once)) = normalise(&path) {
-                assert_eq!(normalise(&once), Ok(None), "{:?}", String::from_utf8_lossy(&path));
-            }
-        }
-    }
-
-    #[test]
     fn authorities_are_checked() {
         for good in ["a", "a.example", "a.example:80", "127.0.0.1:1", "[::1]", "[::1]:8080", "a_b"]
         {
