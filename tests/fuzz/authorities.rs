@@ -6,7 +6,7 @@ use fastrand::Rng;
 use http::uri;
 use weir::message::target::{Authority, check_authority};
 
-use super::mutate::{damage, mostly};
+use super::mutate::{damage, mostly, near};
 use super::run;
 
 #[test]
@@ -27,6 +27,9 @@ fn an_authority_is_a_host_and_a_port_to_everybody() {
 }
 
 pub fn make(random: &mut Rng, into: &mut Vec<u8>) {
+    if random.u8(..) == 0 {
+        into.resize(near(random, MAX_HOST) - random.usize(0..12), b'a');
+    }
     into.extend_from_slice(mostly(random, 10, &HOSTS));
     into.extend_from_slice(mostly(random, 7, &PORTS));
     damage(random, &[HOSTS, PORTS].concat(), into);
@@ -59,6 +62,8 @@ const PORTS: [&[u8]; 20] = [
     b":", b":+80", b":-1", b":8 0", b":80:80", b":x", b":80/", b":80#a", b" ",
 ];
 
+const MAX_HOST: usize = 255;
+
 /// `host[:port]`: the host a name of unreserved characters or an IPv6 address in brackets, of at most 255
 /// bytes, the port one to five digits up to 65535.
 fn plain(authority: &[u8]) -> Option<Authority> {
@@ -76,7 +81,7 @@ fn plain(authority: &[u8]) -> Option<Authority> {
             && digits.parse::<u16>().is_ok()
     };
     let sound = (is_address || is_name)
-        && (1..=255).contains(&host.len())
+        && (1..=MAX_HOST).contains(&host.len())
         && port.strip_prefix(':').is_none_or(is_port);
     let upper = host.bytes().any(|b| b.is_ascii_uppercase());
     sound.then_some(Authority { host: host.len(), upper })

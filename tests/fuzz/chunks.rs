@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use weir::h1::chunked::{self, Chunks};
 
-use super::mutate::{damage, pick};
+use super::mutate::{damage, near, pick};
 use super::run;
 
 #[test]
@@ -31,8 +31,26 @@ fn make(random: &mut Rng, into: &mut Vec<u8>) {
         into.resize(start + length, b'x');
         into.extend_from_slice(b"\r\n");
     }
+    let long = random.u8(..);
+    let (all, one) = match long {
+        0 => (near(random, MAX_EXTENSION), MAX_EXTENSION + 1),
+        1 => (near(random, MAX_EXTENSIONS), MAX_EXTENSION),
+        _ => (0, 1),
+    };
+    for before in (0..all).step_by(one) {
+        let extension = "y".repeat((all - before).min(one));
+        into.extend_from_slice(format!("1;{extension}\r\nx\r\n").as_bytes());
+    }
     let trailers = ["", "", "X: y\r\n", "X:\r\nY: \t z\r\n", "Content-Length: 5\r\nHost: b\r\n"];
-    into.extend_from_slice(format!("0\r\n{}\r\nGET /", pick(random, &trailers)).as_bytes());
+    into.extend_from_slice(format!("0\r\n{}", pick(random, &trailers)).as_bytes());
+    if long == 2 {
+        (0..near(random, MAX_TRAILERS)).for_each(|_| into.extend_from_slice(b"X:y\r\n"));
+    }
+    if long == 3 {
+        let value = "y".repeat(near(random, MAX_TRAILER) - "X:".len());
+        into.extend_from_slice(format!("X:{value}\r\n").as_bytes());
+    }
+    into.extend_from_slice(b"\r\nGET /");
     damage(random, &PARTS, into);
 }
 
@@ -110,6 +128,12 @@ pub fn write(piece: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(chunked::CLOSE);
 }
 
+/// Bytes of one extension and of all, trailer fields, and bytes of these.
+const MAX_EXTENSION: usize = 256;
+const MAX_EXTENSIONS: usize = 16 * 1024;
+const MAX_TRAILERS: usize = 32;
+const MAX_TRAILER: usize = 8 * 1024;
+
 /// Why there is no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -137,7 +161,7 @@ fn chunks(rest: &mut &[u8], payload: &mut Vec<u8>) -> Result<(), Stop> {
             *rest = &rest[1..];
             let extension = many(rest, is_text).len();
             extensions += extension;
-            if extension > 256 || extensions > 16 * 1024 {
+            if extension > MAX_EXTENSION || extensions > MAX_EXTENSIONS {
                 return Err(Stop::Malformed);
             }
         }
@@ -163,12 +187,12 @@ fn trailers(rest: &mut &[u8]) -> Result<(), Stop> {
             many(rest, |byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
         fields += 1;
         bytes += name.len();
-        if name.is_empty() || fields > 32 || bytes > 8 * 1024 {
+        if name.is_empty() || fields > MAX_TRAILERS || bytes > MAX_TRAILER {
             return Err(Stop::Malformed);
         }
         exactly(b":", rest)?;
         bytes += 1 + many(rest, is_text).len();
-        if bytes > 8 * 1024 {
+        if bytes > MAX_TRAILER {
             return Err(Stop::Malformed);
         }
         exactly(b"\r\n", rest)?;

@@ -1,6 +1,7 @@
 //! Damages bytes, by such as mean something to one parser or another. Every target uses it.
 
 use fastrand::Rng;
+use weir::h1::{Limits, MAX_FIELDS};
 
 /// Bytes that delimit, that are not allowed somewhere, or that only look as if they were digits or letters.
 const BYTES: &[u8] = b"\r\n\t :,;/?#%@[]\\*.-_+=\"'()<>{}|^`~\0\x01\x0b\x0c\x1f\x7f\x80\x85\xa0\xc3\xff012359aAfFgxzZ";
@@ -88,4 +89,40 @@ pub fn pick<T: Copy>(random: &mut Rng, of: &[T]) -> T {
 /// Mostly one of the first, which are sound.
 pub fn mostly<T: Copy>(random: &mut Rng, sound: usize, of: &[T]) -> T {
     if random.u8(0..4) == 0 { pick(random, of) } else { pick(random, &of[..sound]) }
+}
+
+/// A size at a limit, just below or just above it.
+pub fn near(random: &mut Rng, limit: usize) -> usize {
+    limit - 1 + random.usize(0..3)
+}
+
+/// Makes a head so long that it meets one of its limits, or nearly. Its empty line is to come.
+pub fn stretch(random: &mut Rng, limits: &Limits, head: &mut Vec<u8>) {
+    match random.u8(0..4) {
+        0 => {
+            let line = head.iter().position(|b| *b == b'\r').unwrap_or(head.len());
+            let missing = near(random, limits.line).saturating_sub(line);
+            let at = line.saturating_sub(" HTTP/1.1".len());
+            head.splice(at..at, std::iter::repeat_n(b'x', missing));
+        }
+        1 => add(head, near(random, limits.field)),
+        2 => {
+            let end = near(random, limits.head) - "\r\n".len();
+            let around = "X: \r\n".len() - "X".len();
+            while let Some(missing) = end.checked_sub(head.len() + around).filter(|n| *n > 0) {
+                add(head, missing.min(limits.field));
+            }
+        }
+        _ => {
+            let lines = head.split(|b| *b == b'\n').count() - 1;
+            (lines..=near(random, MAX_FIELDS)).for_each(|_| add(head, 2));
+        }
+    }
+}
+
+/// A field of this size, name and value.
+fn add(head: &mut Vec<u8>, size: usize) {
+    head.extend_from_slice(b"X: ");
+    head.resize(head.len() + size - "X".len(), b'y');
+    head.extend_from_slice(b"\r\n");
 }
