@@ -345,7 +345,7 @@ fn what_is_sound_is_written_anew() {
     let small = "x".repeat(250);
     let extended =
         format!("{POST}Transfer-Encoding: chunked\r\n\r\n3;{small}\r\nabc\r\n0;a=b\r\n\r\n");
-    let table: [(&str, String); 25] = [
+    let table: [(&str, String); 26] = [
         // 3 and 4: white space around the value, case, leading zeros.
         (
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \t 5\t \r\n\r\nhello",
@@ -395,6 +395,7 @@ fn what_is_sound_is_written_anew() {
         ("GET http://b HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nhost: b\r\n\r\n".into()),
         // 16: odd, but sound.
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".into()),
+        ("OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nhost: b\r\n\r\n".into()),
         ("get / HTTP/1.1\r\nHost: a\r\n\r\n", "get / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         ("!#$%&'*+-.^_`|~ / HTTP/1.1\r\nHost: a\r\n\r\n", "!#$%&'*+-.^_`|~ / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         ("GET /?\\\"<>^`{|} HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?\\\"<>^`{|} HTTP/1.1\r\nHost: a\r\n\r\n".into()),

@@ -150,7 +150,11 @@ impl<'a> Target<'a> {
         let front = &front[scheme.len()..];
         let slash = front.iter().position(|b| *b == b'/').unwrap_or(front.len());
         let (authority, path) = front.split_at(slash);
-        let path = if path.is_empty() { b"/".to_vec() } else { normal(path)? };
+        let path = match path {
+            b"" if method == b"OPTIONS" && query.is_empty() => b"*".to_vec(),
+            b"" => b"/".to_vec(),
+            path => normal(path)?,
+        };
         Some(Self { authority: Some(lower(authority)?), path, query })
     }
 }

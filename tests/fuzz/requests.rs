@@ -173,6 +173,7 @@ fn make_target(random: &mut Rng, into: &mut Vec<u8>) {
     match random.u8(0..4) {
         0 => paths::make(random, into),
         1 => into.extend_from_slice(b"/a/../b"),
+        2 if !into.ends_with(b" ") => {}
         _ => into.push(b'/'),
     }
     if random.u8(0..4) == 0 {
