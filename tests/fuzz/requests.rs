@@ -150,6 +150,10 @@ pub fn make(random: &mut Rng, into: &mut Vec<u8>) {
         }
         into.extend_from_slice(b"\r\n");
     }
+    if random.u16(..) < 16 {
+        // A line that does not end.
+        return into.resize(Limits::CLIENT.head + random.usize(0..64), b'x');
+    }
     if random.u16(..) < 64 {
         stretch(random, &Limits::CLIENT, into);
     }
