@@ -20,7 +20,7 @@ pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>)
         let host = if authority.is_empty() { endpoint } else { authority };
         field("host", host.as_bytes(), out);
     }
-    fields(head, framing, out);
+    fields(head, Kept::of(framing), out);
     if !head.upgrade.is_empty() {
         upgrade(head, out);
     } else if head.takes_trailers {
@@ -69,7 +69,7 @@ pub enum Connection {
 /// Writes the head of an answer that comes before the answer, or ends the conversation in HTTP: 1xx.
 pub fn interim(head: &Head, out: &mut Vec<u8>) {
     status_line(head, out);
-    fields(head, Framing::Chunked, out);
+    fields(head, Kept { length: false, trailer: false }, out);
     if !head.upgrade.is_empty() {
         upgrade(head, out);
     }
@@ -83,11 +83,10 @@ pub fn answer(head: &Head, how: Answer<'_>, out: &mut Vec<u8>) {
         field("date", how.date, out);
     }
     if how.bodiless {
-        // 1xx and 204 must not have one (RFC 9110, 8.6); of HEAD and 304 it is passed on.
-        let kept = if head.status == 204 { Framing::Chunked } else { Framing::None };
-        fields(head, kept, out);
+        // 204 must not have a length (RFC 9110, 8.6); of HEAD and 304 it is passed on.
+        fields(head, Kept { length: head.status != 204, trailer: false }, out);
     } else {
-        fields(head, how.framing, out);
+        fields(head, Kept::of(how.framing), out);
         match how.framing {
             Framing::None => length(head, 0, out),
             Framing::Length(n) => length(head, n, out),
@@ -125,15 +124,31 @@ pub fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Which fields about the body may be passed on.
+#[derive(Clone, Copy)]
+struct Kept {
+    length: bool,
+    trailer: bool,
+}
+
+impl Kept {
+    /// Those that fit how the body is framed now.
+    const fn of(framing: Framing) -> Self {
+        Self {
+            length: matches!(framing, Framing::None | Framing::Length(_)),
+            trailer: matches!(framing, Framing::Chunked),
+        }
+    }
+}
+
 /// Writes the fields that are passed on; those that stand side by side in canonical form in one copy.
-fn fields(head: &Head, framing: Framing, out: &mut Vec<u8>) {
-    let keeps_length = matches!(framing, Framing::None | Framing::Length(_));
+fn fields(head: &Head, kept: Kept, out: &mut Vec<u8>) {
     let mut run = Span::default();
     for field in &head.fields {
         let dropped = field.removed
-            || field.known == Known::Trailer && framing != Framing::Chunked
+            || field.known == Known::Trailer && !kept.trailer
             || field.known == Known::ContentLength
-                && !(keeps_length && is_canonical(head.slice(field.value)));
+                && !(kept.length && is_canonical(head.slice(field.value)));
         if dropped {
             continue;
         }

@@ -1,7 +1,7 @@
 //! The chunk decoder against the plainest there is, wherever what comes is cut; and what weir writes.
 
 use fastrand::Rng;
-use weir::h1::chunked::{self, Chunks};
+use weir::h1::chunked::{self, Chunks, Limits};
 
 use super::mutate::{damage, near, pick};
 use super::run;
@@ -84,15 +84,18 @@ const PARTS: [&[u8]; 24] = [
 /// Feeds the decoder with pieces; all of them together must be what the plain decoder says.
 fn check_pieces(random: &mut Rng, wire: &[u8], payload: &[u8], end: Result<usize, Stop>) {
     let longest = pick(random, &[1, 2, 9, 40, usize::MAX]);
-    let mut chunks = Chunks::new();
+    let (mut chunks, mut trailers) = (Chunks::new(Limits::DEFAULT), Vec::new());
     let (mut at, mut given) = (0, Vec::new());
     while at < wire.len() {
         let most = longest.min(wire.len() - at);
         let mut piece = wire[at..at + random.usize(1..=most)].to_vec();
-        let Ok(decoded) = chunks.decode(&mut piece) else {
+        let Ok(decoded) = chunks.decode(&mut piece, &mut trailers) else {
             assert_eq!(end, Err(Stop::Malformed), "refused within the piece at {at}");
             assert!(payload.starts_with(&given), "it was not what came");
-            assert!(chunks.decode(&mut piece).is_err(), "what was malformed stays so");
+            assert!(
+                chunks.decode(&mut piece, &mut trailers).is_err(),
+                "what was malformed stays so"
+            );
             return;
         };
         assert!(decoded.data <= decoded.used && decoded.used <= piece.len());
@@ -100,11 +103,33 @@ fn check_pieces(random: &mut Rng, wire: &[u8], payload: &[u8], end: Result<usize
         at += decoded.used;
         if decoded.ended {
             assert_eq!((&given[..], Ok(at)), (payload, end));
+            assert!(wire[..at].ends_with(&[b"\n", &trailers[..], b"\r\n"].concat()));
+            check_trailers(&trailers);
             return;
         }
         assert_eq!(decoded.used, piece.len(), "all is taken that is not behind the end");
     }
     assert_eq!((&given[..], Err(Stop::NotWhole)), (payload, end));
+}
+
+/// Whatever is passed on of them is whole lines, and decodes to the same again.
+fn check_trailers(trailers: &[u8]) {
+    if trailers.len() > MAX_TRAILER - MAX_TRAILERS {
+        // The space behind a colon may be one byte too many.
+        return;
+    }
+    let (mut wire, mut again) = (Vec::new(), Vec::new());
+    chunked::end(trailers, &mut wire);
+    assert_eq!(plain(&wire), (Vec::new(), Ok(wire.len())), "{}", wire.escape_ascii());
+    let mut chunks = Chunks::new(Limits::DEFAULT);
+    assert!(chunks.decode(&mut wire.clone(), &mut again).is_ok_and(|decoded| decoded.ended));
+    let mut twice = Vec::new();
+    chunked::end(&again, &mut twice);
+    assert_eq!(twice, wire, "what was passed on once is passed on again");
+    let lower = wire.to_ascii_lowercase();
+    for name in ["content-length:", "transfer-encoding:", "host:"] {
+        assert!(!lower.windows(name.len() + 1).any(|w| w == format!("\n{name}").as_bytes()));
+    }
 }
 
 /// Bytes sent in chunks of weir's arrive as these bytes, and nothing of them is taken for framing.
@@ -116,7 +141,7 @@ fn what_is_written_is_read(random: &mut Rng, bytes: &[u8]) {
         write(piece, &mut wire);
         rest = after;
     }
-    wire.extend_from_slice(chunked::LAST);
+    chunked::end(b"", &mut wire);
     assert_eq!(plain(&wire), (bytes.to_vec(), Ok(wire.len())));
     check_pieces(random, &wire, bytes, Ok(wire.len()));
 }

@@ -6,21 +6,18 @@ use weir::h1::write::{self, Connection};
 
 use super::plain::{Answer, Field, Request, named, values};
 
-/// Of one connection only (RFC 9110, 7.6.1), whoever sends them.
-const HOP_BY_HOP: [&str; 8] = [
+/// Of one connection only (RFC 9110, 7.6.1), whoever sends them; `trailer` where there can be none.
+const HOP_BY_HOP: [&str; 7] = [
     "connection",
     "http2-settings",
     "keep-alive",
     "proxy-connection",
     "te",
-    "trailer",
     "transfer-encoding",
     "upgrade",
 ];
-/// Taken off: weir answers it itself.
-const ANSWERED: &str = "expect";
 /// What `Connection` cannot make weir drop; and `x-forwarded-*`.
-const PROTECTED: [&str; 11] = [
+const PROTECTED: [&str; 12] = [
     "authorization",
     "content-type",
     "cookie",
@@ -30,13 +27,15 @@ const PROTECTED: [&str; 11] = [
     "host",
     "referer",
     "retry-after",
+    "trailer",
     "user-agent",
     "x-real-ip",
 ];
 
 /// The values, in lower case, of fields that weir writes itself.
 pub type Own = [Vec<Vec<u8>>; OWN.len()];
-const OWN: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
+const OWN: [&str; 6] =
+    ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];
 
 /// The fields that a peer must see.
 #[derive(Debug, PartialEq)]
@@ -62,15 +61,32 @@ pub fn to_endpoint<'a>(request: &Request<'a>, endpoint: &str) -> Fields<'a> {
         }
         Framing::Chunked | Framing::UntilClose => None,
     };
-    let own = [Some(host.to_vec()), length, coding(request.framing), None];
-    // `_` is `-` to some.
-    let is_clear = |(name, _): &Field<'a>| !is_one_of(name, &["host"]) && !name.contains(&b'_');
-    let passed = passed(&request.fields).filter(is_clear).collect();
+    let upgrade = request.upgrade.map(<[u8]>::to_ascii_lowercase);
+    let takes = values(&request.fields, "te").iter().any(|list| {
+        list.split(|b| *b == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    });
+    let te = (takes && upgrade.is_none()).then(|| b"trailers".to_vec());
+    let connection = match (&upgrade, &te) {
+        (Some(_), _) => Some(b"upgrade".to_vec()),
+        (None, te) => te.as_ref().map(|_| b"te".to_vec()),
+    };
+    let own = [Some(host.to_vec()), length, coding(request.framing), connection, te, upgrade];
+    let expects = request.modern && request.framing != Framing::None;
+    let passed = passed(&request.fields, request.framing == Framing::Chunked);
+    let passed = passed.filter(|(name, value)| {
+        // `_` is `-` to some; what cannot be met is not expected of anybody else.
+        !is_one_of(name, &["host"])
+            && !name.contains(&b'_')
+            && (!is_one_of(name, &["expect"])
+                || expects && value.eq_ignore_ascii_case(b"100-continue"))
+    });
+    let via: &[u8] = if request.modern { b"1.1 weir" } else { b"1.0 weir" };
+    let passed = passed.chain([(&b"via"[..], via)]).collect();
     Fields { own: own.map(Vec::from_iter), passed }
 }
 
 /// What a client must see of an answer that is written like this.
-pub fn to_client<'a>(answer: &Answer<'a>, how: write::Answer) -> Fields<'a> {
+pub fn to_client<'a>(answer: &Answer<'a>, how: write::Answer<'a>) -> Fields<'a> {
     let length = match how.framing {
         // It speaks of the body that a GET would get; 204 must have none.
         _ if how.bodiless => {
@@ -91,8 +107,12 @@ pub fn to_client<'a>(answer: &Answer<'a>, how: write::Answer) -> Fields<'a> {
     let host =
         values(&answer.fields, "host").iter().map(|host| host.to_ascii_lowercase()).collect();
     let [length, coding, connection] = [length, coding, connection].map(Vec::from_iter);
-    let passed = passed(&answer.fields).filter(|(name, _)| !is_one_of(name, &["host"])).collect();
-    Fields { own: [host, length, coding, connection], passed }
+    let chunked = how.framing == Framing::Chunked && !how.bodiless;
+    let passed = passed(&answer.fields, chunked).filter(|(name, _)| !is_one_of(name, &["host"]));
+    let dated = !values(&answer.fields, "date").is_empty();
+    let date = (!dated).then_some((&b"date"[..], how.date));
+    let passed = date.into_iter().chain(passed).collect();
+    Fields { own: [host, length, coding, connection, Vec::new(), Vec::new()], passed }
 }
 
 /// Those that a peer has seen.
@@ -106,13 +126,14 @@ fn coding(framing: Framing) -> Option<Vec<u8>> {
     (framing == Framing::Chunked).then(|| b"chunked".to_vec())
 }
 
-fn passed<'a>(fields: &[Field<'a>]) -> impl Iterator<Item = Field<'a>> {
+fn passed<'a>(fields: &[Field<'a>], chunked: bool) -> impl Iterator<Item = Field<'a>> {
     let nominated: Vec<_> = named(fields).collect();
     fields.iter().copied().filter(move |(name, _)| {
         let protected = is_one_of(name, &PROTECTED)
             || name.get(..12).is_some_and(|front| front.eq_ignore_ascii_case(b"x-forwarded-"));
         !is_one_of(name, &HOP_BY_HOP)
-            && !is_one_of(name, &[ANSWERED, "content-length"])
+            && !is_one_of(name, &["content-length"])
+            && (chunked || !is_one_of(name, &["trailer"]))
             && (protected || !nominated.iter().any(|token| token.eq_ignore_ascii_case(name)))
     })
 }

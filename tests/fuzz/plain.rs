@@ -2,8 +2,8 @@
 //!
 //! It knows no fast paths and keeps nothing; that it is slow and reads all anew each time is its virtue.
 
+use weir::h1::Limits;
 use weir::h1::framing::Framing;
-use weir::h1::{Limits, MAX_FIELDS};
 use weir::message::target::{check_authority, normalise};
 
 /// A field: its name as spelt, and its value.
@@ -19,6 +19,10 @@ pub struct Request<'a> {
     pub query: &'a [u8],
     pub framing: Framing,
     pub persistent: bool,
+    /// It is of HTTP/1.1.
+    pub modern: bool,
+    /// What the connection is to become.
+    pub upgrade: Option<&'a [u8]>,
     pub fields: Vec<Field<'a>>,
     pub length: usize,
 }
@@ -59,7 +63,20 @@ pub fn request(bytes: &[u8]) -> Option<Request<'_>> {
     let length = length + bytes.len() - whole.len();
     let Target { authority, path, query } = target;
     let authority = authority.unwrap_or(host);
-    Some(Request { method, authority, path, query, framing, persistent, fields, length })
+    let upgrade =
+        upgrade(&fields).filter(|_| modern && method == b"GET" && framing == Framing::None);
+    Some(Request {
+        method,
+        authority,
+        path,
+        query,
+        framing,
+        persistent,
+        modern,
+        upgrade,
+        fields,
+        length,
+    })
 }
 
 /// The answer at the front of these bytes to a request that was HEAD or was not.
@@ -106,7 +123,7 @@ pub fn head<'a>(bytes: &'a [u8], limits: &Limits) -> Option<Head<'a>> {
     let (line, fields) = lines.split_first()?;
     let fields: Vec<_> = fields.iter().map(|line| field(line)).collect::<Option<_>>()?;
     let fit = fields.iter().all(|(name, value)| name.len() + value.len() <= limits.field);
-    let fit = fit && fields.len() <= MAX_FIELDS && length <= limits.head;
+    let fit = fit && fields.len() <= usize::from(limits.fields) && length <= limits.head;
     fit.then_some(Head { line, fields, length })
 }
 
@@ -188,6 +205,14 @@ fn said(fields: &[Field<'_>], modern: bool) -> Option<Option<Framing>> {
 fn is_persistent(fields: &[Field<'_>], modern: bool) -> bool {
     let says = |what| named(fields).any(|token| token.eq_ignore_ascii_case(what));
     !says(b"close") && (modern || says(b"keep-alive"))
+}
+
+/// RFC 9110, 7.8, but one protocol only.
+fn upgrade<'a>(fields: &[Field<'a>]) -> Option<&'a [u8]> {
+    let named = named(fields).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+    let [protocol] = values(fields, "upgrade")[..] else { return None };
+    let one = !protocol.is_empty() && protocol.iter().all(|b| b.is_ascii_graphic() && *b != b',');
+    (named && one).then_some(protocol)
 }
 
 /// What `Connection` names.

@@ -2,7 +2,7 @@
 //! the same.
 
 use fastrand::Rng;
-use weir::h1::{Fault, Limits, MAX_FIELDS, Message, Partial, request, write};
+use weir::h1::{Fault, Limits, Message, Partial, request, write};
 use weir::message::head::Head;
 
 use super::mutate::{damage, mostly, pick, stretch};
@@ -113,7 +113,7 @@ fn check_written(written: &[u8], from: &Request<'_>, again: &mut Head) {
 
 /// Whether weir would read again what it writes: what it adds may be too much.
 pub fn fits(fields: &[Field<'_>], length: usize, limits: &Limits) -> bool {
-    fields.len() + 3 <= MAX_FIELDS && length + 300 <= limits.head
+    fields.len() + 6 <= usize::from(limits.fields) && length + 300 <= limits.head
 }
 
 /// Single spaces, CRLF, nothing else.
@@ -146,7 +146,7 @@ pub fn make(random: &mut Rng, into: &mut Vec<u8>) {
                 authorities::make(random, into);
             }
         } else {
-            into.extend_from_slice(mostly(random, 28, &FIELDS));
+            into.extend_from_slice(mostly(random, 31, &FIELDS));
         }
         into.extend_from_slice(b"\r\n");
     }
@@ -206,7 +206,7 @@ const METHODS: [&[u8]; 14] = [
 ];
 
 /// What a client may say: framing last, which is sound once only.
-const FIELDS: [&[u8]; 42] = [
+const FIELDS: [&[u8]; 45] = [
     b"Accept: */*",
     b"accept:x",
     b"X:  y \t",
@@ -240,6 +240,9 @@ const FIELDS: [&[u8]; 42] = [
     b"TE: trailers",
     b"Trailer: X",
     b"Upgrade: h2c",
+    b"Upgrade: websocket",
+    b"Connection: Upgrade",
+    b"TE: x, Trailers",
     b"HTTP2-Settings: x",
     b"Content-Length: 5",
     b"Content-Length: 5",

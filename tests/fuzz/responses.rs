@@ -59,7 +59,7 @@ pub fn agreed<'a>(
 }
 
 /// How it may be written to one client or another.
-pub fn form(random: &mut Rng, answer: &Answer<'_>, asked: Method) -> write::Answer {
+pub fn form(random: &mut Rng, answer: &Answer<'_>, asked: Method) -> write::Answer<'static> {
     let until_close = pick(random, &[Framing::Chunked, Framing::UntilClose]);
     let is_open = matches!(answer.framing, Framing::UntilClose | Framing::Chunked);
     let framing = if is_open { until_close } else { answer.framing };
@@ -67,7 +67,7 @@ pub fn form(random: &mut Rng, answer: &Answer<'_>, asked: Method) -> write::Answ
     let connections = [Connection::Silent, Connection::KeepAlive, Connection::Close];
     let ends = framing == Framing::UntilClose && !bodiless;
     let connection = if ends { Connection::Close } else { pick(random, &connections) };
-    write::Answer { framing, bodiless, connection }
+    write::Answer { date: b"Sun, 06 Nov 1994 08:49:37 GMT", framing, bodiless, connection }
 }
 
 /// What was written is the same head, with the fields that it must have, in the one form that weir writes.
@@ -75,7 +75,7 @@ fn check_written(
     written: &[u8],
     from: &Answer<'_>,
     asked: Method,
-    how: write::Answer,
+    how: write::Answer<'_>,
     again: &mut Head,
 ) {
     let (_, Some(read)) = agreed(written, asked, again) else {

@@ -123,7 +123,7 @@ pub fn body(framing: Framing) -> (Vec<u8>, Option<Bytes>) {
         Framing::Chunked => {
             let mut bytes = Vec::new();
             payload.chunks(17).for_each(|chunk| chunks::write(chunk, &mut bytes));
-            bytes.extend_from_slice(chunked::LAST);
+            chunked::end(b"", &mut bytes);
             (bytes, Some(Bytes::from_static(payload)))
         }
         Framing::UntilClose => (payload.to_vec(), Some(Bytes::from_static(payload))),
