@@ -17,6 +17,7 @@ mod hostile;
 mod house;
 mod http1;
 mod interim;
+mod limits;
 mod lying_endpoints;
 mod metrics;
 mod reference;

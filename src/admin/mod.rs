@@ -20,19 +20,19 @@ pub mod metrics;
 
 use metrics::Source;
 
-/// Serves the metrics port for as long as the task lives.
-pub async fn serve(listener: TcpListener, source: Arc<Source>) {
+/// Serves the metrics port for as long as the task lives, so many connections at once.
+pub async fn serve(listener: TcpListener, source: Arc<Source>, connections: usize) {
     let registry = metrics::registry(&source);
-    let mut connections = JoinSet::new();
+    let mut serving = JoinSet::new();
     // A scraper needs one; a crowd must not take the process's descriptors.
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
-        while connections.try_join_next().is_some() {}
+        while serving.try_join_next().is_some() {}
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (registry, source) = (registry.clone(), Arc::clone(&source));
-                connections.spawn(async move {
+                serving.spawn(async move {
                     let _place = place;
                     connection(stream, registry, source).await;
                 });
@@ -95,6 +95,3 @@ fn answer(
         _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n"),
     }
 }
-
-/// Connections to the metrics port at once.
-const CONNECTIONS: usize = 256;

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::check::style;
 use super::{Exit, tell};
 use crate::config::{self, Files};
-use crate::net::socket;
+use crate::net::descriptors;
 use crate::runtime::process::Process;
 use crate::telemetry::log;
 
@@ -35,7 +35,7 @@ pub fn run(file: Option<&Path>) -> Exit {
             return Exit::Failed;
         }
     };
-    match socket::raise_descriptor_limit() {
+    match descriptors::raise_limit() {
         Ok((before, after)) => tracing::debug!(before, after, "limit on open descriptors"),
         Err(error) => tracing::warn!(%error, "the limit on open descriptors stays as it is"),
     }

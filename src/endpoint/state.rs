@@ -68,7 +68,7 @@ impl Condition {
 /// Why an endpoint stands where it stands: its last check, in one word of a closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It was not checked yet, or checks are off.
+    /// It was not checked yet, checks are off, or weir had no descriptor to check it.
     NotChecked,
     /// It answered as it should.
     Passed,

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::balance::Candidate;
 use crate::endpoint::state::{Condition, Thresholds, Why};
 use crate::net::clock::Clock;
+use crate::net::descriptors::is_shortage;
 use crate::telemetry::http::Checked;
 use crate::unit::Duration;
 
@@ -86,9 +87,10 @@ impl Problem {
         Self { why, words }
     }
 
-    /// It could not be connected to.
+    /// It could not be connected to, or there was no descriptor left to try.
     fn connect(error: &io::Error) -> Self {
-        Self::new(Why::ConnectFailure, words(error))
+        let why = if is_shortage(error) { Why::NotChecked } else { Why::ConnectFailure };
+        Self::new(why, words(error))
     }
 }
 
@@ -111,6 +113,12 @@ pub async fn watch(
         let answer = clock.within(config.timeout.get(), probe.ask(&endpoint)).await;
         let late = || Problem::new(Why::Timeout, format!("no answer within {}", config.timeout));
         let problem = answer.unwrap_or_else(|| Err(late())).err();
+        if let Some(Problem { why: Why::NotChecked, words }) = &problem {
+            // That says nothing of the endpoint.
+            tracing::debug!(pool, endpoint = %name, "not checked: {words}");
+            clock.sleep_until(began + spread(&config)).await;
+            continue;
+        }
         let why = problem.as_ref().map_or(Why::Passed, |problem| problem.why);
         metrics.checked(match why {
             Why::Passed => Checked::Ok,
@@ -131,10 +139,13 @@ pub async fn watch(
         if turned || mem::take(&mut first) {
             changed();
         }
-        // Spread by 20 % either way, so that checks do not march in step.
-        let spread = config.interval.get().mul_f64(0.8 + 0.4 * fastrand::f64());
-        clock.sleep_until(began + spread).await;
+        clock.sleep_until(began + spread(&config)).await;
     }
+}
+
+/// The time between two checks: spread by 20 % either way, so that they do not march in step.
+fn spread(config: &Config) -> std::time::Duration {
+    config.interval.get().mul_f64(0.8 + 0.4 * fastrand::f64())
 }
 
 fn probe(config: &Config) -> Option<Box<dyn Probe>> {

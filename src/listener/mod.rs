@@ -1,32 +1,33 @@
-//! `[listeners.NAME]`: where clients connect. Accepts, and counts what is open.
+//! `[listeners.NAME]`: where clients connect, and what a reload may change of that.
 //!
 //! Every worker accepts on a socket of its own; a connection never leaves the worker that accepted it.
 
-use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 
 use crate::net::address::Listen;
-use crate::proxy::Local;
+use crate::net::places::Places;
 use crate::telemetry::http::ListenerMetrics;
 use crate::unit::{Cidr, Name, OneOrMany};
 
+mod accept;
 mod answer;
 mod body;
+mod clients;
 mod http1;
 pub mod limits;
+mod pauses;
 pub mod timeouts;
 mod tunnel;
 mod writing;
 
+pub use accept::accept;
+use clients::Clients;
 use limits::Limits;
+use pauses::Pauses;
 use timeouts::Timeouts;
 
 /// `[listeners.NAME]`: where clients connect.
@@ -86,6 +87,12 @@ pub struct Listener {
     pub metrics: ListenerMetrics,
     /// What the configuration says of it now.
     pub settings: ArcSwap<Settings>,
+    /// As many as it may have connections.
+    places: Arc<Places>,
+    /// How many of them are whose.
+    clients: Arc<Clients>,
+    /// Why it does not accept, while it does not.
+    pauses: Pauses,
 }
 
 /// What a reload may change of a listener.
@@ -117,105 +124,33 @@ impl Settings {
             limits: section.limits,
         }
     }
+
+    /// How many connections there may be.
+    fn places(&self) -> usize {
+        match self.max_connections {
+            0 => usize::MAX,
+            most => most as usize,
+        }
+    }
 }
 
 impl Listener {
     /// A new listener of this number.
     pub fn new(id: usize, metrics: ListenerMetrics, settings: Arc<Settings>) -> Self {
-        Self { id, metrics, settings: ArcSwap::new(settings) }
+        let places = Places::new(settings.places());
+        let settings = ArcSwap::new(settings);
+        let (clients, pauses) = (Arc::default(), Pauses::default());
+        Self { id, metrics, settings, places, clients, pauses }
     }
 
     /// Its name, as it is now.
     pub fn name(&self) -> Name {
         self.settings.load().name.clone()
     }
-}
 
-/// Accepts connections until `closing` fires; each becomes a task of this worker. What arrives between the
-/// last accept and the close of the socket is reset by the kernel.
-pub async fn accept(
-    listener: Arc<Listener>,
-    socket: TcpListener,
-    local: Rc<Local>,
-    mut closing: oneshot::Receiver<()>,
-) {
-    let mut short = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
-            _ = &mut closing => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                short = false;
-                serve(&listener, &local, stream, peer);
-            }
-            Err(error) if is_shortage(&error) => {
-                // Accepting again at once would spin: the connection still waits to be accepted.
-                listener.metrics.of(local.worker).pauses.add(1);
-                if !std::mem::replace(&mut short, true) {
-                    tracing::warn!(listener = %listener.name(), %error, "accepting is paused");
-                }
-                tokio::select! {
-                    () = local.closed.notified() => {}
-                    () = tokio::time::sleep(PAUSE) => {}
-                }
-            }
-            // The client gave up while it waited.
-            Err(error) => tracing::debug!(listener = %listener.name(), %error, "accept failed"),
-        }
+    /// From now on it is as the configuration says. Connections that are open stay so.
+    pub fn obey(&self, settings: &Arc<Settings>) {
+        self.places.set_limit(settings.places());
+        self.settings.store(Arc::clone(settings));
     }
 }
-
-fn serve(listener: &Arc<Listener>, local: &Rc<Local>, stream: TcpStream, peer: SocketAddr) {
-    let open = Open::new(listener, local);
-    // A listener of both families shows IPv4 clients as IPv6 ones.
-    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
-    tokio::task::spawn_local(async move {
-        http1::serve(&open.local, &open.listener, stream, peer).await;
-    });
-}
-
-/// An open connection, counted while it exists.
-struct Open {
-    listener: Arc<Listener>,
-    local: Rc<Local>,
-}
-
-impl Open {
-    fn new(listener: &Arc<Listener>, local: &Rc<Local>) -> Self {
-        let shard = listener.metrics.of(local.worker);
-        shard.accepted.add(1);
-        shard.connections.add(1);
-        local.open.set(local.open.get() + 1);
-        Self { listener: Arc::clone(listener), local: Rc::clone(local) }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let local = &self.local;
-        self.listener.metrics.of(local.worker).connections.sub(1);
-        local.open.set(local.open.get() - 1);
-        local.closed.notify_waiters();
-        if std::thread::panicking() {
-            local.shared.panics.fetch_add(1, Relaxed);
-        }
-    }
-}
-
-fn is_shortage(error: &std::io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(nix::errno::Errno::from_raw),
-        Some(
-            nix::errno::Errno::EMFILE
-                | nix::errno::Errno::ENFILE
-                | nix::errno::Errno::ENOBUFS
-                | nix::errno::Errno::ENOMEM
-        )
-    )
-}
-
-/// How long accepting pauses at most when there is no descriptor left.
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);

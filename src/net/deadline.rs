@@ -83,6 +83,11 @@ impl Deadlines {
         Self { all: RefCell::default(), now: Rc::new(Cell::new(now)) }
     }
 
+    /// The time of the last sweep.
+    pub fn now(&self) -> Duration {
+        self.now.get()
+    }
+
     /// A new deadline, disarmed. It leaves the sweep when it is dropped.
     pub fn add(&self) -> Rc<Deadline> {
         let deadline = Rc::new(Deadline {

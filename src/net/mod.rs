@@ -1,9 +1,11 @@
-//! What the layers above need of sockets and time: addresses, listening and dialing, one socket with
-//! its buffers, the clock, deadlines. It knows no protocol.
+//! What the layers above need of sockets and time: addresses, listening and dialing, how many sockets there
+//! may be, one socket with its buffers, the clock, deadlines. It knows no protocol.
 
 pub mod address;
 pub mod clock;
 pub mod deadline;
+pub mod descriptors;
+pub mod places;
 pub mod relay;
 pub mod scratch;
 pub mod socket;

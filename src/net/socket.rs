@@ -1,9 +1,8 @@
-//! Listening, dialing, and the limit on open descriptors.
+//! Listening and dialing.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
@@ -45,16 +44,6 @@ pub async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// Raises the limit on open descriptors to what the system allows; answers (before, after).
-///
-/// # Errors
-/// What the kernel says.
-pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    Ok((soft, hard))
 }
 
 /// Binds an address as no other process has it; IPv4 alone where IPv6 is off.

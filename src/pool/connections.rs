@@ -14,11 +14,13 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::net::TcpStream;
 
 use super::Pool;
 use super::http1::{Broken, Connection};
-use crate::endpoint::Lease;
+use crate::endpoint::{Endpoint, Lease};
 use crate::net::deadline::{Deadline, Wait, jitter};
+use crate::net::descriptors::{Descriptor, Descriptors, is_shortage};
 use crate::net::scratch::Scratch;
 use crate::net::socket;
 use crate::net::transport::Transport;
@@ -54,6 +56,7 @@ impl Default for Config {
 pub struct Connections {
     worker: usize,
     scratch: Rc<Scratch>,
+    descriptors: Arc<Descriptors>,
     /// By the endpoint's id.
     stacks: RefCell<HashMap<u64, Rc<Stack>, FixedState>>,
 }
@@ -84,15 +87,16 @@ pub struct Stack {
 
 impl Connections {
     /// None yet.
-    pub fn new(worker: usize, scratch: Rc<Scratch>) -> Self {
-        Self { worker, scratch, stacks: RefCell::default() }
+    pub fn new(worker: usize, scratch: Rc<Scratch>, descriptors: &Arc<Descriptors>) -> Self {
+        let descriptors = Arc::clone(descriptors);
+        Self { worker, scratch, descriptors, stacks: RefCell::default() }
     }
 
     /// A connection to the endpoint of the lease, which goes along: an idle one, if that will do and
     /// there is one.
     ///
     /// # Errors
-    /// The endpoint cannot be connected to.
+    /// The endpoint cannot be connected to, or weir has no descriptor for that.
     pub async fn connect(
         &self,
         lease: Lease,
@@ -108,11 +112,37 @@ impl Connections {
             return Ok(connection);
         }
         deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
-        let mut dial = pin!(socket::dial(lease.endpoint.address));
+        let (stream, descriptor) = match self.dial(&lease.endpoint, deadline).await {
+            Err(Broken::NoDescriptor) => {
+                // A request is worth more than what waits for one.
+                self.clear();
+                self.dial(&lease.endpoint, deadline).await?
+            }
+            dialled => dialled?,
+        };
+        stack.shard().active.add(1);
+        let transport = Transport::new(stream, Rc::clone(&self.scratch));
+        let (scratch, now) = (Rc::clone(&self.scratch), deadline.now());
+        let connection = Connection::new(transport, descriptor, scratch, stack, now);
+        let mut connection = Box::new(connection);
+        connection.hold(lease);
+        Ok(connection)
+    }
+
+    async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        deadline: &Deadline,
+    ) -> Result<(TcpStream, Descriptor), Broken> {
+        let descriptor = self.descriptors.take().ok_or(Broken::NoDescriptor)?;
+        let mut dial = pin!(socket::dial(endpoint.address));
         let stream = poll_fn(|cx| match dial.as_mut().poll(cx) {
             Poll::Ready(Ok(stream)) => Poll::Ready(Ok(stream)),
+            Poll::Ready(Err(error)) if is_shortage(&error) => {
+                Poll::Ready(Err(Broken::NoDescriptor))
+            }
             Poll::Ready(Err(error)) => {
-                tracing::debug!(endpoint = %lease.endpoint.name, %error, "connect failed");
+                tracing::debug!(endpoint = %endpoint.name, %error, "connect failed");
                 Poll::Ready(Err(Broken::Connect { timed_out: false }))
             }
             Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
@@ -122,12 +152,7 @@ impl Connections {
             Poll::Pending => Poll::Pending,
         })
         .await?;
-        stack.shard().active.add(1);
-        let transport = Transport::new(stream, Rc::clone(&self.scratch));
-        let scratch = Rc::clone(&self.scratch);
-        let mut connection = Box::new(Connection::new(transport, scratch, stack, deadline.now()));
-        connection.hold(lease);
-        Ok(connection)
+        Ok((stream, descriptor))
     }
 
     /// Closes what has been idle for too long or was closed by its endpoint, and forgets endpoints to

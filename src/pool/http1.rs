@@ -22,12 +22,15 @@ use crate::message::body::{self, Body, Piece, Pull, Upload};
 use crate::message::head::Head;
 use crate::message::reply::Reply;
 use crate::net::deadline::Wait;
+use crate::net::descriptors::Descriptor;
 use crate::net::scratch::{Buffer, Scratch};
 use crate::net::transport::Transport;
 
 /// A connection to an endpoint.
 pub struct Connection {
     transport: Transport,
+    /// Given back when the socket is closed.
+    _descriptor: Descriptor,
     scratch: Rc<Scratch>,
     home: Rc<Stack>,
     lease: Option<Lease>,
@@ -102,12 +105,14 @@ impl Connection {
     /// A connection just dialled.
     pub fn new(
         transport: Transport,
+        descriptor: Descriptor,
         scratch: Rc<Scratch>,
         home: Rc<Stack>,
         born: Duration,
     ) -> Self {
         Self {
             transport,
+            _descriptor: descriptor,
             scratch,
             home,
             lease: None,

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Cache};
-use tokio::sync::Notify;
-
 use crate::message::head::Head;
 use crate::net::clock::{Clock, Date};
 use crate::net::deadline::Deadlines;
+use crate::net::descriptors::Descriptors;
+use crate::net::places::Places;
 use crate::net::scratch::{FreeList, Scratch};
 use crate::pool::connections::Connections;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::Lines;
+use arc_swap::{ArcSwap, Cache};
 
 mod again;
 mod attempt;
@@ -33,6 +33,10 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The one clock.
     pub clock: Clock,
+    /// As many as there may be connections of clients, of all listeners.
+    pub connections: Arc<Places>,
+    /// As many as there may be connections of clients and to endpoints.
+    pub descriptors: Arc<Descriptors>,
     /// Connections lost to a bug in weir.
     pub panics: AtomicU64,
 }
@@ -59,8 +63,6 @@ pub struct Local {
     pub stopping: Cell<bool>,
     /// Client connections that are open.
     pub open: Cell<usize>,
-    /// A client connection was closed.
-    pub closed: Notify,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     current: RefCell<Rc<Reading>>,
     random: RefCell<fastrand::Rng>,
@@ -85,7 +87,7 @@ impl Local {
         let current = RefCell::new(Rc::new(Reading(Arc::clone(cache.load()))));
         Rc::new(Self {
             worker,
-            connections: Connections::new(worker, Rc::clone(&scratch)),
+            connections: Connections::new(worker, Rc::clone(&scratch), &shared.descriptors),
             scratch,
             heads: FreeList::new(64),
             deadlines: Deadlines::new(shared.clock.now()),
@@ -93,7 +95,6 @@ impl Local {
             lines: RefCell::new(lines),
             stopping: Cell::new(false),
             open: Cell::new(0),
-            closed: Notify::new(),
             cache: RefCell::new(cache),
             current,
             random: RefCell::new(fastrand::Rng::new()),

@@ -56,6 +56,8 @@ pub struct Blueprint {
     pub listeners: Vec<Plan>,
     /// How many workers there are to be.
     pub workers: usize,
+    /// How many connections of clients there may be.
+    pub max_connections: Auto<10_000_000>,
     /// For how many workers counters are kept: as many as there were at the start.
     pub shards: usize,
     /// Where metrics are served.

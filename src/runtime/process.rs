@@ -29,6 +29,8 @@ use crate::admin::metrics::Source;
 pub use crate::admin::metrics::Reloaded;
 use crate::net::address::{Bind, Listen};
 use crate::net::clock::Clock;
+use crate::net::descriptors::{Budget, Descriptors};
+use crate::net::places::Places;
 use crate::net::socket;
 use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
@@ -46,6 +48,7 @@ pub struct Process {
 /// What reloads work on.
 struct Core {
     shared: Arc<Shared>,
+    budget: Budget,
     source: Arc<Source>,
     log: access_log::Switch,
     loader: Box<dyn Loader>,
@@ -80,6 +83,9 @@ impl Process {
         let shared = Arc::new(Shared {
             snapshot: Arc::new(ArcSwap::new(Arc::clone(&first.snapshot))),
             clock: Clock::new(),
+            // How many there may be is known when all is open that is weir's own.
+            connections: Places::new(usize::MAX),
+            descriptors: Descriptors::new(usize::MAX),
             panics: AtomicU64::new(0),
         });
         let dropped = Arc::new(AtomicU64::new(0));
@@ -94,7 +100,15 @@ impl Process {
             .enumerate()
             .map(|(number, lines)| worker::start(number, Arc::clone(&shared), lines))
             .collect::<io::Result<Vec<_>>>()?;
+        let watch = Watch::start(&loader.files())
+            .inspect_err(|error| {
+                tracing::warn!(%error, "files are not watched: send SIGHUP after a change");
+            })
+            .ok();
+        let budget = Budget::measure()?;
+        shared.descriptors.places.set_limit(budget.connections());
         let core = Arc::new(Core {
+            budget,
             source: Arc::new(Source::new(Arc::clone(&shared), dropped)),
             shared,
             log,
@@ -109,11 +123,13 @@ impl Process {
             }),
         });
         core.apply(&mut core.running.lock(), bound);
-        let watch = Watch::start(&core.loader.files())
-            .inspect_err(|error| {
-                tracing::warn!(%error, "files are not watched: send SIGHUP after a change");
-            })
-            .ok();
+        let (clients, connections) = (core.shared.connections.limit(), budget.connections());
+        let Budget { limit, own, reserve } = budget;
+        tracing::info!(limit, own, reserve, connections, max_connections = clients, "descriptors");
+        if clients > connections {
+            let advice = "raise the limit on open files, or write a smaller `max_connections`";
+            tracing::warn!("descriptors are left for {connections} connections: {advice}");
+        }
         let (stop, stopped) = oneshot::channel();
         let watching = Arc::clone(&core);
         let thread =
@@ -239,13 +255,18 @@ impl Core {
     fn apply(&self, running: &mut Running, bound: Bound) {
         let _within = self.control.enter();
         if let Some((address, socket)) = bound.metrics {
-            let serving = self.control.spawn(admin::serve(socket, Arc::clone(&self.source)));
+            // The other half of the reserve is for checks and files.
+            let places = (self.budget.reserve / 2).max(1);
+            let serving = admin::serve(socket, Arc::clone(&self.source), places);
+            let serving = self.control.spawn(serving);
             let before = running.metrics.replace((address, serving.abort_handle()));
             before.into_iter().for_each(|(_, serving)| serving.abort());
         } else if running.blueprint.metrics == Bind::Off {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
         self.log.set(&running.blueprint.access_log);
+        let clients = running.blueprint.max_connections.or_else(|| self.budget.clients());
+        self.shared.connections.set_limit(clients);
         self.shared.snapshot.store(Arc::clone(&running.blueprint.snapshot));
         running.tasks.follow(&running.blueprint.snapshot, &self.shared);
         let plans = &running.blueprint.listeners;
@@ -263,7 +284,7 @@ impl Core {
             }
         }
         for plan in plans {
-            plan.listener.settings.store(Arc::clone(&plan.settings));
+            plan.listener.obey(&plan.settings);
         }
         *self.source.listeners.lock() = plans.iter().map(|p| Arc::clone(&p.listener)).collect();
         for (plan, address, sockets) in bound.listeners {

@@ -61,7 +61,7 @@ pub fn start(number: usize, shared: Arc<Shared>, lines: Lines) -> io::Result<Wor
 }
 
 async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
-    let mut closing: HashMap<usize, oneshot::Sender<()>> = HashMap::new();
+    let mut listening: HashMap<usize, (Arc<Listener>, oneshot::Sender<()>)> = HashMap::new();
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut count = 0_u32;
@@ -69,10 +69,11 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Listen(listener, socket)) => {
-                    let id = listener.id;
-                    closing.extend(listen(&local, listener, socket).map(|close| (id, close)));
+                    if let Some(close) = listen(&local, &listener, socket) {
+                        listening.insert(listener.id, (listener, close));
+                    }
                 }
-                Some(Command::Close(id)) => drop(closing.remove(&id)),
+                Some(Command::Close(id)) => drop(listening.remove(&id)),
                 Some(Command::Look(done)) => {
                     sweep(&local);
                     sweep_seldom(&local);
@@ -81,10 +82,14 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
                 Some(Command::Stop(patience)) => break patience,
                 None => break Duration::ZERO,
             },
-            _ = ticks.tick() => tick(&local, &mut count),
+            _ = ticks.tick() => {
+                tick(&local, &mut count);
+                let now = local.deadlines.now();
+                listening.values().for_each(|(listener, _)| listener.look(&local, now));
+            }
         }
     };
-    drop(closing);
+    drop(listening);
     local.stopping.set(true);
     local.connections.clear();
     let until = local.now() + patience;
@@ -103,7 +108,7 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
 /// Accepts on a socket until what is answered is dropped.
 fn listen(
     local: &Rc<Local>,
-    listener: Arc<Listener>,
+    listener: &Arc<Listener>,
     socket: TcpListener,
 ) -> Option<oneshot::Sender<()>> {
     let name = listener.name();
@@ -111,7 +116,7 @@ fn listen(
         .inspect_err(|error| tracing::error!(listener = %name, %error, "cannot listen"))
         .ok()?;
     let (close, closed) = oneshot::channel();
-    let accepting = accept(listener, socket, Rc::clone(local), closed);
+    let accepting = accept(Arc::clone(listener), socket, Rc::clone(local), closed);
     #[expect(clippy::disallowed_methods, reason = "a listener's accept loop")]
     tokio::task::spawn_local(accepting);
     Some(close)

@@ -31,8 +31,10 @@ pub struct ListenerShard {
     pub malformed: Count,
     /// Cut off: a head that took too long.
     pub timeout: Count,
-    /// Times accepting was paused.
-    pub pauses: Count,
+    /// Closed at once: their client has as many as it may.
+    pub limited: Count,
+    /// Times accepting was paused: at a limit, and for want of a descriptor.
+    pub pauses: [Count; 2],
 }
 
 impl ListenerMetrics {
@@ -55,12 +57,15 @@ impl ListenerMetrics {
         for (reason, count) in [
             ("malformed", self.shards.sum(|s| &s.malformed)),
             ("timeout", self.shards.sum(|s| &s.timeout)),
+            ("limit", self.shards.sum(|s| &s.limited)),
         ] {
             let labels = [("listener", listener), ("reason", reason)];
             scrape.add(LISTENER_REJECTED, &labels, count as f64);
         }
-        let labels = [("listener", listener), ("reason", "descriptors")];
-        scrape.add(LISTENER_PAUSES, &labels, self.shards.sum(|s| &s.pauses) as f64);
+        for (at, reason) in ["limit", "descriptors"].into_iter().enumerate() {
+            let labels = [("listener", listener), ("reason", reason)];
+            scrape.add(LISTENER_PAUSES, &labels, self.shards.sum(|s| &s.pauses[at]) as f64);
+        }
     }
 }
 

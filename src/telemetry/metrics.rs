@@ -70,7 +70,7 @@ metrics! {
     LISTENER_REJECTED = Counter "weir_listener_rejected_total"
         "Connections cut off before a request was understood, by reason.";
     LISTENER_PAUSES = Counter "weir_listener_accept_pauses_total"
-        "Times a worker stopped accepting: no descriptor was left.";
+        "Times accepting was paused, by reason: limit (max_connections) or descriptors.";
     HTTP_REQUESTS = Counter "weir_http_requests_total"
         "Requests answered, by whoever answered; code 0: the client left first.";
     HTTP_DURATION = Histogram "weir_http_request_duration_seconds"

@@ -24,7 +24,11 @@ pub struct Answer {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("weir accepts");
+        Self::over(TcpStream::connect(address).expect("weir accepts"))
+    }
+
+    /// Over a connection that was made in another way.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, received: Vec::new() }

@@ -1,5 +1,6 @@
 //! A weir under test: in this process from TOML text, or the real binary.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -153,7 +154,26 @@ impl Spawned {
 
     /// Starts the binary.
     pub fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
-        let mut command = Self::command(directory, arguments);
+        Self::spawn(Self::command(directory, arguments))
+    }
+
+    /// Runs the file in a directory with a limit on open files.
+    pub fn start_with_files(directory: &std::path::Path, files: u32) -> Self {
+        let command = Self::command(directory, &[]);
+        let weir = command.get_program().to_owned();
+        let limited = format!("ulimit -n {files}; exec \"$0\" run");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(limited).arg(weir).current_dir(directory);
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(key, value),
+                None => shell.env_remove(key),
+            };
+        }
+        Self::spawn(shell)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Self { child: child.expect("the binary runs") }
     }
@@ -163,6 +183,14 @@ impl Spawned {
         command.args(arguments).current_dir(directory).env_remove("WEIR_CONFIG");
         command.env("NO_COLOR", "1").env_remove("RUST_LOG");
         command
+    }
+
+    /// What it has said on stderr since this was last asked; waits until there is something.
+    pub fn said_so_far(&mut self) -> String {
+        let mut block = [0; 4096];
+        let stderr = self.child.stderr.as_mut().expect("nobody has taken it");
+        let n = stderr.read(&mut block).unwrap_or_default();
+        String::from_utf8_lossy(&block[..n]).into_owned()
     }
 
     pub fn child(&mut self) -> &mut Child {

@@ -1,0 +1,185 @@
+//! Accepting: one loop per listener and worker. A connection is accepted only when there is a place for it.
+//!
+//! At a limit, and without a descriptor, the loop pauses: who connects waits in the kernel, and costs nothing.
+//! It goes on when a connection is closed, on whatever worker, for who has waited longest.
+
+use std::io;
+use std::mem;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::clients::Counted;
+use super::pauses::{Cause, News};
+use super::{Listener, http1};
+use crate::net::descriptors::{Descriptor, is_shortage};
+use crate::net::places::{Place, Places};
+use crate::proxy::Local;
+
+/// Accepts connections until `closing` fires; each becomes a task of this worker. What arrives between the
+/// last accept and the close of the socket is reset by the kernel.
+pub async fn accept(
+    listener: Arc<Listener>,
+    socket: TcpListener,
+    local: Rc<Local>,
+    mut closing: oneshot::Receiver<()>,
+) {
+    let mut entry = Entry::default();
+    loop {
+        let accepted = tokio::select! {
+            accepted = entry.accept(&listener, &socket, &local) => accepted,
+            _ = &mut closing => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(&listener, &local, mem::take(&mut entry), stream, peer),
+            Err(error) if is_shortage(&error) => {
+                // Others may find a descriptor yet: files of the process, for which no place is counted.
+                mem::take(&mut entry);
+                let _waiting = listener.pauses.begin(Cause::Descriptors);
+                // Accepting again at once would spin: the connection still waits to be accepted.
+                tokio::select! {
+                    () = local.shared.descriptors.closed() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                    _ = &mut closing => return,
+                }
+            }
+            // The client gave up while it waited.
+            Err(error) => tracing::debug!(listener = %listener.name(), %error, "accept failed"),
+        }
+    }
+}
+
+/// The places that a connection needs, as far as they are taken: one of its listener, one of the process, one
+/// among the descriptors. Always in this order, so that nobody waits in a circle.
+#[derive(Default)]
+struct Entry([Option<Place>; 3]);
+
+impl Entry {
+    /// Accepts when there is a connection, and a place for it. While there is none, places are not held.
+    async fn accept(
+        &mut self,
+        listener: &Listener,
+        socket: &TcpListener,
+        local: &Local,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        let shared = &local.shared;
+        let gates = [&listener.places, &shared.connections, &shared.descriptors.places];
+        loop {
+            let found = std::future::poll_fn(|cx| {
+                if let Err(closed) = self.take(gates) {
+                    return Poll::Ready(Err(closed));
+                }
+                let accepted = socket.poll_accept(cx);
+                if accepted.is_pending() {
+                    *self = Self::default();
+                }
+                accepted.map(Ok)
+            })
+            .await;
+            match found {
+                Ok(accepted) => return accepted,
+                Err(closed) => {
+                    let cause = if closed == 2 { Cause::Descriptors } else { Cause::Limit };
+                    let _waiting = listener.pauses.begin(cause);
+                    self.0[closed] = Some(gates[closed].wait().await);
+                }
+            }
+        }
+    }
+
+    /// Takes what is missing.
+    ///
+    /// # Errors
+    /// The first of the gates that has no place.
+    fn take(&mut self, gates: [&Arc<Places>; 3]) -> Result<(), usize> {
+        for (at, (place, gate)) in self.0.iter_mut().zip(gates).enumerate() {
+            if place.is_none() {
+                *place = Some(gate.take().ok_or(at)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn serve(
+    listener: &Arc<Listener>,
+    local: &Rc<Local>,
+    entry: Entry,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let shard = listener.metrics.of(local.worker);
+    shard.accepted.add(1);
+    // A listener of both families shows IPv4 clients as IPv6 ones.
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let most = listener.settings.load().limits.connections_per_client;
+    let Ok(counted) = listener.clients.enter(peer.ip(), most) else {
+        shard.limited.add(1);
+        return;
+    };
+    let Entry([Some(own), Some(process), Some(descriptor)]) = entry else { return };
+    let descriptor = local.shared.descriptors.keep(descriptor);
+    let open = Open::new(listener, local, ([own, process], descriptor, counted));
+    #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
+    tokio::task::spawn_local(async move {
+        http1::serve(&open.local, &open.listener, stream, peer).await;
+    });
+}
+
+/// An open connection, counted while it exists; to be dropped after its socket.
+struct Open {
+    listener: Arc<Listener>,
+    local: Rc<Local>,
+    _places: Taken,
+}
+
+type Taken = ([Place; 2], Descriptor, Option<Counted>);
+
+impl Open {
+    fn new(listener: &Arc<Listener>, local: &Rc<Local>, places: Taken) -> Self {
+        listener.metrics.of(local.worker).connections.add(1);
+        local.open.set(local.open.get() + 1);
+        Self { listener: Arc::clone(listener), local: Rc::clone(local), _places: places }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let local = &self.local;
+        self.listener.metrics.of(local.worker).connections.sub(1);
+        local.open.set(local.open.get() - 1);
+        if std::thread::panicking() {
+            local.shared.panics.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Listener {
+    /// A worker's sweep looks whether accepting is paused; who finds out counts it and tells.
+    pub fn look(&self, local: &Local, now: Duration) {
+        for cause in Cause::ALL {
+            let Some(news) = self.pauses.look(cause, now) else { continue };
+            let name = self.name();
+            if news == News::Over {
+                tracing::info!(listener = %name, "accepting again");
+                continue;
+            }
+            self.metrics.of(local.worker).pauses[cause as usize].add(1);
+            let because = match cause {
+                Cause::Limit if self.places.is_full() => "its `max_connections` are open",
+                Cause::Limit => "`runtime.max_connections` are open",
+                Cause::Descriptors => "no descriptor is left",
+            };
+            tracing::warn!(listener = %name, "accepting is paused: {because}");
+        }
+    }
+}
+
+/// How long accepting pauses at most when the kernel has no descriptor left.
+const PAUSE: Duration = Duration::from_secs(1);
