@@ -22,9 +22,12 @@ use crate::report::Verdict;
 use crate::workload::{IDLE, WORKLOADS};
 
 mod about;
+mod connection;
 mod cpu;
+mod fresh;
 mod http;
 mod idle;
+mod kept;
 mod load;
 mod markdown;
 mod measure;
@@ -42,7 +45,7 @@ struct Args {
     /// Interleaved rounds of each workload; fewer than 21 judge no gate
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Only these of get100, get64k, get1m, post10k, idle
+    /// Only these of get100, get64k, get1m, post10k, newconn, idle
     #[arg(long, value_delimiter = ',')]
     workloads: Vec<String>,
     /// Only these of nginx, haproxy, weir

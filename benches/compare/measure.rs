@@ -62,8 +62,8 @@ impl Bench {
         workload: &Workload,
         samples: &mut Samples,
     ) -> io::Result<()> {
-        let (request, expect) = (workload.ask.request(), workload.ask.expect());
-        let mut load = load::Load::open(process.address, workload.connections, &request, &expect)?;
+        let exchange = workload.ask.exchange();
+        let mut load = load::open(workload, process.address, &exchange)?;
         let (warm_up, measured) = self.times();
         load.run(warm_up)?;
         process::pause(SETTLE)?;
@@ -73,7 +73,7 @@ impl Bench {
         process::pause(SETTLE)?;
         let used = cpu::time(&processes)? - before;
         samples.ns_per_request.push(used.as_nanos() as f64 / run.requests as f64);
-        samples.requests_per_second.push(run.requests as f64 / run.wall.as_secs_f64());
+        samples.requests_per_second.push(run.requests_per_second());
         samples.busy.push(used.as_secs_f64() / run.wall.as_secs_f64());
         Ok(())
     }

@@ -18,11 +18,19 @@ pub struct Workload {
 pub enum Ask {
     /// A GET, answered with so many bytes.
     Get(&'static str),
+    /// The same over a connection that serves it alone.
+    Once(&'static str),
     /// A POST of so many bytes, answered with that number.
     Post(usize),
 }
 
-pub static WORKLOADS: [Workload; 4] = [
+/// The bytes of a request, and the body that must come back.
+pub struct Exchange {
+    pub request: Vec<u8>,
+    pub expect: Vec<u8>,
+}
+
+pub static WORKLOADS: [Workload; 5] = [
     Workload {
         name: "get100",
         what: "GET, 100 B answer",
@@ -51,6 +59,13 @@ pub static WORKLOADS: [Workload; 4] = [
         ask: Ask::Post(10 << 10),
         gate: 0.85,
     },
+    Workload {
+        name: "newconn",
+        what: "GET, 100 B answer, each over a new connection",
+        connections: 32,
+        ask: Ask::Once("/100"),
+        gate: 1.05,
+    },
 ];
 
 /// The workload that is not a rate: memory per idle connection.
@@ -63,29 +78,27 @@ pub const MARGIN: f64 = 0.05;
 pub const ENOUGH_ROUNDS: usize = 21;
 
 impl Ask {
-    /// The bytes of the request.
-    pub fn request(&self) -> Vec<u8> {
+    pub fn exchange(&self) -> Exchange {
         match self {
-            Self::Get(path) => get(path),
+            Self::Get(path) => Exchange { request: get(path), expect: known(path) },
+            Self::Once(path) => Exchange {
+                request: head("GET", path, "Connection: close\r\n"),
+                expect: known(path),
+            },
             Self::Post(len) => {
                 let length = format!("Content-Type: text/plain\r\nContent-Length: {len}\r\n");
                 let mut request = head("POST", "/echo-len", &length);
                 request.resize(request.len() + len, b'y');
-                request
+                Exchange { request, expect: len.to_string().into_bytes() }
             }
         }
     }
+}
 
-    /// The body that must come back.
-    pub fn expect(&self) -> Vec<u8> {
-        match self {
-            Self::Get(path) => {
-                let known = origin::BODIES.iter().find(|(known, _)| known == path);
-                origin::body(known.expect("the table asks for what the origin has").1)
-            }
-            Self::Post(len) => len.to_string().into_bytes(),
-        }
-    }
+/// What the origin answers to a GET of this path.
+fn known(path: &str) -> Vec<u8> {
+    let known = origin::BODIES.iter().find(|(known, _)| *known == path);
+    origin::body(known.expect("the table asks for what the origin has").1)
 }
 
 /// A GET with the fields that a browser sends: a proxy has to read and copy them.
