@@ -1,5 +1,5 @@
 //! One connection of a client: sends a request, reads the answer and checks it.
-//! `kept` and `fresh` decide when each asks. It must never let a wrong answer pass:
+//! `kept`, `fresh` and `open_loop` decide when each asks. It must never let a wrong answer pass:
 //! every status and every length is checked, small bodies byte by byte, and any error ends the
 //! measurement.
 
@@ -53,10 +53,18 @@ impl<'w> Shared<'w> {
             return if n == 0 { Err(stalled(busy)) } else { Ok(n) };
         }
     }
+
+    /// What has happened by now.
+    pub fn look(&self, events: &mut [EpollEvent]) -> io::Result<usize> {
+        if interrupted() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(self.epoll.wait(events, 0_u8)?)
+    }
 }
 
 /// The end of a measurement in which nothing happens any more.
-fn stalled(busy: usize) -> Error {
+pub fn stalled(busy: usize) -> Error {
     Error::other(format!("{busy} answers did not come for {} s", STALL_MS / 1000))
 }
 
@@ -142,4 +150,4 @@ const SMALL: usize = 4 << 10;
 /// One hot buffer for all connections: it stays in the second-level cache.
 const SCRATCH: usize = 256 << 10;
 /// So long nothing may happen.
-const STALL_MS: u16 = 5_000;
+pub const STALL_MS: u16 = 5_000;

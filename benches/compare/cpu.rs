@@ -46,6 +46,21 @@ pub fn time(processes: &[Pid]) -> io::Result<Duration> {
     Ok(sum)
 }
 
+/// Time in which threads of these processes could have run, but something else had their core.
+pub fn waited(processes: &[Pid]) -> io::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for pid in processes {
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            // nanoseconds run, nanoseconds waited, turns
+            let stat = fs::read_to_string(task?.path().join("schedstat"))?;
+            let waited = stat.split_whitespace().nth(1).and_then(|waited| waited.parse().ok());
+            let waited = waited.ok_or_else(|| Error::other("a schedstat without its times"))?;
+            sum += Duration::from_nanos(waited);
+        }
+    }
+    Ok(sum)
+}
+
 /// Memory that only these processes hold, in bytes: pages shared between master and worker, or with
 /// the file of the program, are not growth.
 pub fn private_memory(processes: &[Pid]) -> io::Result<u64> {

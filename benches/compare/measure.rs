@@ -23,36 +23,53 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// All targets under one workload. They run side by side from the first round to the last; the
-    /// order changes from round to round, so that none always follows the same one.
+    /// All targets under one workload.
     pub fn compare(&self, workload: &'static Workload) -> io::Result<Comparison> {
-        let mut running = Vec::new();
-        for (peer, program) in &self.targets {
-            running.push((peer.name, self.start(peer, program)?, Samples::default()));
-        }
+        let mut running = self.start_all::<Samples>(self.origin)?;
         for round in 0..self.rounds {
-            let mut order: Vec<_> = (0..running.len()).collect();
-            order.rotate_left(round % running.len());
-            if round / running.len() % 2 == 1 {
-                order.reverse();
-            }
-            for i in order {
-                let (name, process, samples) = &mut running[i];
+            self.round(round, workload.name, &mut running, |process, samples| {
                 self.sample(process, workload, samples)
-                    .map_err(|e| named(workload.name, &named(name, &process.failure(&e))))?;
-            }
+            })?;
         }
-        let rows = running.iter().map(|(name, _, samples)| Row {
+        let rows = running.iter().map(|Running { name, samples, .. }| Row {
             name,
             ns_per_request: stats::median(&samples.ns_per_request),
             requests_per_second: stats::median(&samples.requests_per_second),
             busy: stats::median(&samples.busy),
         });
-        let rows = rows.collect();
-        let ratios = running.split_last().map_or_else(Vec::new, |(last, others)| {
-            others.iter().map(|other| ratio(last, other, workload)).collect()
-        });
-        Ok(Comparison { workload, rounds: self.rounds, rows, ratios })
+        let ratios = ratios(&running, |samples| &samples.ns_per_request, |_| Some(workload.gate));
+        Ok(Comparison { workload, rounds: self.rounds, rows: rows.collect(), ratios })
+    }
+
+    /// Every target once. They run side by side from the first round to the last; the order changes
+    /// from round to round, so that none always follows the same one.
+    pub fn round<S>(
+        &self,
+        round: usize,
+        workload: &str,
+        running: &mut [Running<S>],
+        mut sample: impl FnMut(&Process, &mut S) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut order: Vec<_> = (0..running.len()).collect();
+        order.rotate_left(round % running.len());
+        if round / running.len() % 2 == 1 {
+            order.reverse();
+        }
+        for i in order {
+            let Running { name, process, samples } = &mut running[i];
+            sample(process, samples)
+                .map_err(|e| named(workload, &named(name, &process.failure(&e))))?;
+        }
+        Ok(())
+    }
+
+    /// All targets, with nothing seen of them yet.
+    pub fn start_all<S: Default>(&self, origin: SocketAddr) -> io::Result<Vec<Running<S>>> {
+        let start = |(peer, program): &(&'static Peer, PathBuf)| {
+            let process = self.start(peer, program, origin)?;
+            Ok(Running { name: peer.name, process, samples: S::default() })
+        };
+        self.targets.iter().map(start).collect()
     }
 
     /// One target in one round.
@@ -85,7 +102,7 @@ impl Bench {
         for (peer, program) in &self.targets {
             let mut bytes = Vec::new();
             for _ in 0..rounds {
-                let process = self.start(peer, program)?;
+                let process = self.start(peer, program, self.origin)?;
                 let measured = idle::measure(&process, connections);
                 bytes.push(measured.map_err(|e| named(peer.name, &process.failure(&e)))?);
             }
@@ -94,8 +111,8 @@ impl Bench {
         Ok(rows)
     }
 
-    fn start(&self, peer: &Peer, program: &Path) -> io::Result<Process> {
-        Process::start(peer, program, self.origin, self.proxy_core, self.directory.path())
+    fn start(&self, peer: &Peer, program: &Path, origin: SocketAddr) -> io::Result<Process> {
+        Process::start(peer, program, origin, self.proxy_core, self.directory.path())
             .map_err(|e| named(peer.name, &e))
     }
 
@@ -106,6 +123,13 @@ impl Bench {
     }
 }
 
+/// A target that runs, and what was seen of it.
+pub struct Running<S> {
+    pub name: &'static str,
+    process: Process,
+    pub samples: S,
+}
+
 /// One target's values, one per round.
 #[derive(Default)]
 struct Samples {
@@ -114,13 +138,20 @@ struct Samples {
     busy: Vec<f64>,
 }
 
-type Running = (&'static str, Process, Samples);
-
-fn ratio(of: &Running, to: &Running, workload: &Workload) -> Ratio {
-    let pairs = of.2.ns_per_request.iter().zip(&to.2.ns_per_request);
-    let ratios: Vec<_> = pairs.map(|(of, to)| of / to).collect();
-    let gate = (of.0 == WEIR).then_some(workload.gate);
-    Ratio { of: of.0, to: to.0, estimate: stats::estimate(&ratios), gate }
+/// The last target's value of each round divided by each of the others' in the same round.
+pub fn ratios<S>(
+    running: &[Running<S>],
+    values: impl Fn(&S) -> &[f64],
+    gate: impl Fn(&str) -> Option<f64>,
+) -> Vec<Ratio> {
+    let Some((of, others)) = running.split_last() else { return Vec::new() };
+    let ratio = |to: &Running<S>| {
+        let pairs = values(&of.samples).iter().zip(values(&to.samples));
+        let ratios: Vec<_> = pairs.map(|(of, to)| of / to).collect();
+        let gate = (of.name == WEIR).then(|| gate(to.name)).flatten();
+        Ratio { of: of.name, to: to.name, estimate: stats::estimate(&ratios), gate, valid: true }
+    };
+    others.iter().map(ratio).collect()
 }
 
 fn named(name: &str, error: &Error) -> Error {
@@ -128,4 +159,4 @@ fn named(name: &str, error: &Error) -> Error {
 }
 
 /// After the last answer a proxy still tidies up: that belongs to the request.
-const SETTLE: Duration = Duration::from_millis(3);
+pub const SETTLE: Duration = Duration::from_millis(3);

@@ -1,30 +1,58 @@
 //! The server behind the proxies: one thread, one epoll, answers that were built beforehand.
-//! Started once by `main` and shared by all targets, so that it costs each of them the same.
+//! Started once by `main` and shared by all targets, so that it costs each of them the same;
+//! `latency` has one of its own, which the open loop serves itself.
 //! It must never be the bottleneck, nor leave the core of the load.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Error, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::http;
 
+/// What epoll calls the listener.
+const LISTENER: u64 = u64::MAX;
+
 /// What the origin answers to a GET: the path and the length of the body.
 pub const BODIES: [(&str, usize); 4] =
     [("/", 2), ("/100", 100), ("/64k", 64 << 10), ("/1m", 1 << 20)];
 
-/// Starts the origin on a port of its own; it serves until the process ends. The thread inherits
-/// the caller's core.
-pub fn start() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let serve = move || serve(&listener).expect("the origin serves on");
-    thread::Builder::new().name("origin".to_owned()).spawn(serve)?;
-    Ok(address)
+/// The origin, served by whoever calls `turn`.
+pub struct Origin {
+    listener: TcpListener,
+    epoll: Epoll,
+    answers: Box<Answers>,
+    scratch: Vec<u8>,
+    /// The descriptor is the index.
+    connections: Vec<Option<Connection>>,
+}
+
+/// An origin that a thread of its own serves until the process ends, or somebody takes it.
+pub struct Served {
+    pub address: SocketAddr,
+    wanted: Arc<AtomicBool>,
+    thread: JoinHandle<Origin>,
+}
+
+/// Starts an origin on a port of its own. The thread inherits the caller's core.
+pub fn start() -> io::Result<Served> {
+    let mut origin = Origin::bind()?;
+    let address = origin.listener.local_addr()?;
+    let wanted = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&wanted);
+    let serve = move || {
+        let mut events = [EpollEvent::empty(); 256];
+        while !seen.load(Ordering::Relaxed) {
+            origin.turn(&mut events, EpollTimeout::NONE).expect("the origin serves on");
+        }
+        origin
+    };
+    let thread = thread::Builder::new().name("origin".to_owned()).spawn(serve)?;
+    Ok(Served { address, wanted, thread })
 }
 
 /// A body of this length, as the origin sends it.
@@ -32,57 +60,75 @@ pub fn body(len: usize) -> Vec<u8> {
     vec![b'x'; len]
 }
 
-fn serve(listener: &TcpListener) -> io::Result<()> {
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    let answers: Vec<_> = BODIES.map(|(path, len)| (path, answer("200 OK", &body(len)))).into();
-    let mut scratch = vec![0; 64 << 10];
-    let mut connections: Vec<Option<Connection>> = Vec::new(); // the descriptor is the index
-    let mut events = [EpollEvent::empty(); 256];
-    loop {
-        let n = match epoll.wait(&mut events, EpollTimeout::NONE) {
-            Err(nix::errno::Errno::EINTR) => continue,
+impl Served {
+    /// Ends the thread and goes on serving in the caller's.
+    pub fn take(self) -> io::Result<Origin> {
+        self.wanted.store(true, Ordering::Relaxed);
+        TcpStream::connect(self.address)?; // the thread waits for something to happen
+        self.thread.join().map_err(|_| Error::other("the origin panicked"))
+    }
+}
+
+impl Origin {
+    fn bind() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        let answers = BODIES.map(|(path, len)| (path, answer("200 OK", &body(len))));
+        let scratch = vec![0; 64 << 10];
+        Ok(Self { listener, epoll, answers: Box::new(answers), scratch, connections: Vec::new() })
+    }
+
+    /// Waits for something to do, at most so long, and does it: at most as much as `events` holds.
+    /// Whether there was something.
+    pub fn turn(
+        &mut self,
+        events: &mut [EpollEvent],
+        timeout: impl Into<EpollTimeout>,
+    ) -> io::Result<bool> {
+        let n = match self.epoll.wait(events, timeout) {
+            Err(nix::errno::Errno::EINTR) => return Ok(false),
             n => n?,
         };
         for event in &events[..n] {
             if event.data() == LISTENER {
-                accept(listener, &epoll, &mut connections)?;
+                self.accept()?;
                 continue;
             }
-            let slot = &mut connections[event.data() as usize];
+            let slot = &mut self.connections[event.data() as usize];
             let Some(connection) = slot else { continue };
-            if !connection.turn(&epoll, &answers, &mut scratch).unwrap_or(false) {
+            let turn = connection.turn(&self.epoll, &self.answers, &mut self.scratch);
+            if !turn.unwrap_or(false) {
                 *slot = None; // a proxy may drop a connection whenever it likes
             }
         }
+        Ok(n > 0)
     }
-}
 
-fn accept(
-    listener: &TcpListener,
-    epoll: &Epoll,
-    connections: &mut Vec<Option<Connection>>,
-) -> io::Result<()> {
-    loop {
-        let (stream, _) = match listener.accept() {
-            Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(e) if e.kind() == ErrorKind::ConnectionAborted => continue,
-            accepted => accepted?,
-        };
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        let fd = usize::try_from(stream.as_raw_fd()).expect("an open descriptor is not negative");
-        epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, fd as u64))?;
-        if connections.len() <= fd {
-            connections.resize_with(fd + 1, || None);
+    fn accept(&mut self) -> io::Result<()> {
+        loop {
+            let (stream, _) = match self.listener.accept() {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::ConnectionAborted => continue,
+                accepted => accepted?,
+            };
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            let fd = stream.as_raw_fd();
+            let fd = usize::try_from(fd).expect("an open descriptor is not negative");
+            self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, fd as u64))?;
+            if self.connections.len() <= fd {
+                self.connections.resize_with(fd + 1, || None);
+            }
+            self.connections[fd] = Some(Connection {
+                stream,
+                input: Vec::new(),
+                output: Arc::from([]),
+                sent: 0,
+                full: false,
+            });
         }
-        connections[fd] = Some(Connection {
-            stream,
-            input: Vec::new(),
-            output: Rc::from([]),
-            sent: 0,
-            full: false,
-        });
     }
 }
 
@@ -90,7 +136,7 @@ fn accept(
 struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
-    output: Rc<[u8]>,
+    output: Arc<[u8]>,
     sent: usize,
     /// The socket's buffer was full: epoll is asked for room, not for requests.
     full: bool,
@@ -116,7 +162,7 @@ impl Connection {
             self.output = match request.path {
                 "/echo-len" => answer("200 OK", request.body.to_string().as_bytes()),
                 path => match answers.iter().find(|(known, _)| *known == path) {
-                    Some((_, bytes)) => Rc::clone(bytes),
+                    Some((_, bytes)) => Arc::clone(bytes),
                     None => answer("404 Not Found", b"no such path\n"),
                 },
             };
@@ -147,10 +193,10 @@ impl Connection {
     }
 }
 
-type Answers = [(&'static str, Rc<[u8]>)];
+type Answers = [(&'static str, Arc<[u8]>)];
 
 /// An answer as it goes over the wire, with the fields that applications commonly send.
-fn answer(status: &str, body: &[u8]) -> Rc<[u8]> {
+fn answer(status: &str, body: &[u8]) -> Arc<[u8]> {
     let len = body.len();
     let mut bytes = format!(
         "HTTP/1.1 {status}\r\nServer: origin\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
@@ -159,7 +205,5 @@ fn answer(status: &str, body: &[u8]) -> Rc<[u8]> {
     )
     .into_bytes();
     bytes.extend_from_slice(body);
-    Rc::from(bytes)
+    Arc::from(bytes)
 }
-
-const LISTENER: u64 = u64::MAX;

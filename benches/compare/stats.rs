@@ -1,5 +1,7 @@
-//! Medians, and an interval for the median that assumes nothing about the distribution.
+//! Medians and other quantiles, and an interval for the median that assumes nothing of the distribution.
 //! Pure. It must never drop a value: noise widens the interval, that is what it is for.
+
+use std::time::Duration;
 
 /// The median of some values, and the interval that holds the true one with at least 95 %.
 #[derive(Clone, Copy)]
@@ -37,4 +39,11 @@ pub fn median(values: &[f64]) -> f64 {
     } else {
         f64::midpoint(sorted[middle - 1], sorted[middle])
     }
+}
+
+/// The smallest value that at least this share of the values does not exceed. There must be one at
+/// least.
+pub fn quantile(values: &mut [Duration], share: f64) -> Duration {
+    let rank = (share * values.len() as f64).ceil() as usize;
+    *values.select_nth_unstable(rank.saturating_sub(1)).1
 }

@@ -72,10 +72,22 @@ pub static WORKLOADS: [Workload; 5] = [
 pub const IDLE: &str = "idle";
 /// Bytes that an idle connection of weir may cost.
 pub const IDLE_GATE: f64 = 2048.0;
+/// The other workload of its own kind: latency at a rate that all targets can do.
+pub const LATENCY: &str = "latency";
+pub const LATENCY_CONNECTIONS: usize = 256;
 /// A ratio's gate is met up to this much above it, with the upper end of the interval.
 pub const MARGIN: f64 = 0.05;
 /// Fewer rounds judge nothing.
 pub const ENOUGH_ROUNDS: usize = 21;
+
+/// Weir's 99th percentile of latency is at most this share of the peer's.
+pub fn latency_gate(peer: &str) -> Option<f64> {
+    match peer {
+        "nginx" => Some(0.8),
+        "haproxy" => Some(1.2),
+        _ => None,
+    }
+}
 
 impl Ask {
     pub fn exchange(&self) -> Exchange {
