@@ -145,11 +145,13 @@ impl Kept {
 fn fields(head: &Head, kept: Kept, out: &mut Vec<u8>) {
     let mut run = Span::default();
     for field in &head.fields {
-        let dropped = field.removed
-            || field.known == Known::Trailer && !kept.trailer
-            || field.known == Known::ContentLength
-                && !(kept.length && is_canonical(head.slice(field.value)));
-        if dropped {
+        let passed = match field.known {
+            _ if field.removed => false,
+            Known::ContentLength => kept.length && is_canonical(head.slice(field.value)),
+            Known::Trailer => kept.trailer,
+            _ => true,
+        };
+        if !passed {
             continue;
         }
         let canonical = field.value.start == field.name.end + 2

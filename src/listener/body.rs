@@ -58,7 +58,7 @@ impl Pull for RequestBody {
                 return Poll::Pending;
             }
             if self.pace.wait(deadline.now()) {
-                let terms = connection.terms.get();
+                let terms = connection.terms.borrow();
                 let (silence, rate) = (terms.timeouts.body.get(), terms.limits.min_body_rate.get());
                 deadline.arm(Wait::Body, self.pace.patience(silence, rate));
             } else if deadline.passed(Wait::Body) {

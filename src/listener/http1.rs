@@ -5,9 +5,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,8 +16,7 @@ use tokio::net::TcpStream;
 
 use super::answer::{self, Ended};
 use super::body::RequestBody;
-use super::timeouts::Timeouts;
-use super::{Listener, Settings, Underscores, limits, tunnel};
+use super::{Listener, Settings, tunnel};
 use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
 use crate::h1::{Limits, Message, Partial, request, write};
@@ -46,36 +46,9 @@ pub struct Connection {
     pub version: Cell<Version>,
     /// When the client, or the endpoint it waits for, has taken too long.
     pub deadline: Rc<Deadline>,
-    /// What its listener said when the request under way began.
-    pub terms: Cell<Terms>,
-    peer: SocketAddr,
-}
-
-/// What a listener says of one request: it holds to its end, whatever a reload changes meanwhile.
-#[derive(Clone, Copy, Default)]
-pub struct Terms {
-    /// How long the client is waited for.
-    pub timeouts: Timeouts,
-    /// How much it may send.
-    pub limits: limits::Limits,
-    reject_underscores: bool,
-    trusted: bool,
-}
-
-impl Terms {
-    fn new(settings: &Settings, peer: IpAddr) -> Self {
-        Self {
-            timeouts: settings.timeouts,
-            limits: settings.limits,
-            reject_underscores: settings.underscore_headers == Underscores::Reject,
-            trusted: settings.trusted_proxies.iter().any(|range| range.contains(peer)),
-        }
-    }
-
-    /// Whether a sound head is refused all the same (threats.md, row 26).
-    fn refuses(&self, head: &Head) -> bool {
-        self.reject_underscores && request::has_underscores(head)
-    }
+    /// What its listener said when the request under way began: that holds to its end, whatever a reload changes.
+    pub terms: RefCell<Arc<Settings>>,
+    client: Cell<Client>,
 }
 
 /// What came instead of a request.
@@ -94,6 +67,9 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
         Poll::Ready(())
     })
     .await;
+    let terms = listener.settings.load_full();
+    let trusted = terms.trusts(peer.ip());
+    let client = Client { listener: listener.id, peer, trusted };
     let connection = Rc::new(Connection {
         transport: RefCell::new(Transport::new(stream, Rc::clone(&local.scratch))),
         payload: Cell::new(Payload::Length(0)),
@@ -102,8 +78,8 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
         waits: Cell::new(false),
         version: Cell::default(),
         deadline,
-        terms: Cell::default(),
-        peer,
+        terms: RefCell::new(terms),
+        client: Cell::new(client),
     });
     while let Some(exchange) = next(&connection, local, listener).await {
         if exchange.await == Ended::Close {
@@ -123,8 +99,7 @@ async fn next<'a>(
     listener: &'a Listener,
 ) -> Option<Exchanging<'a>> {
     let (result, arrival) = connection.head(local, listener).await;
-    let trusted = connection.terms.get().trusted;
-    let client = Client { listener: listener.id, peer: connection.peer, trusted };
+    let client = connection.client.get();
     match result {
         Ok((head, message)) => {
             let x = connection.exchange(head, message, client, arrival);
@@ -197,7 +172,7 @@ impl Connection {
         let mut limits = Limits::CLIENT;
         deadline.disarm(Wait::Body);
         deadline.disarm(Wait::End);
-        let idle = listener.settings.load().timeouts.idle.get();
+        let idle = self.terms.borrow().timeouts.idle.get();
         deadline.arm(Wait::Step, jitter(idle, local.random()));
         let result = poll_fn(|cx| {
             let mut transport = self.transport.borrow_mut();
@@ -206,10 +181,9 @@ impl Connection {
                 if !b"\r\n".starts_with(transport.received()) {
                     if started.is_none() {
                         started = Some(local.now());
-                        let terms = Terms::new(&listener.settings.load(), self.peer.ip());
-                        self.terms.set(terms);
+                        self.obey(listener, &mut transport);
+                        let terms = self.terms.borrow();
                         limits = terms.limits.head();
-                        transport.hold_at_most(terms.limits.connection_buffer.bytes());
                         deadline.arm(Wait::Step, terms.timeouts.header.get());
                     }
                     let received = transport.received();
@@ -219,7 +193,7 @@ impl Connection {
                             Err(fault) => {
                                 return Poll::Ready(Err(NoHead::Refused(fault.into())));
                             }
-                            Ok(Some(_)) if self.terms.get().refuses(&head) => {
+                            Ok(Some(_)) if self.terms.borrow().refuses(&head) => {
                                 return Poll::Ready(Err(NoHead::Refused(Error::BadRequest)));
                             }
                             Ok(Some(message)) => {
@@ -253,6 +227,18 @@ impl Connection {
         (result, Arrival { at: started.unwrap_or_default(), pipelined: !slept })
     }
 
+    /// From now on the listener's settings hold as they are now.
+    fn obey(&self, listener: &Listener, transport: &mut Transport) {
+        let settings = listener.settings.load();
+        let mut terms = self.terms.borrow_mut();
+        if !Arc::ptr_eq(&terms, &settings) {
+            *terms = Arc::clone(&settings);
+            let client = self.client.get();
+            self.client.set(Client { trusted: terms.trusts(client.peer.ip()), ..client });
+        }
+        transport.hold_at_most(terms.limits.connection_buffer.bytes());
+    }
+
     /// The exchange that a head begins.
     fn exchange(
         self: &Rc<Self>,
@@ -262,7 +248,7 @@ impl Connection {
         arrival: Arrival,
     ) -> Exchange {
         let framing = message.framing;
-        self.payload.set(Payload::new(framing, self.terms.get().limits.chunks()));
+        self.payload.set(Payload::new(framing, self.terms.borrow().limits.chunks()));
         self.version.set(head.version);
         self.expects.set(false);
         self.waits.set(false);
@@ -278,7 +264,7 @@ impl Connection {
     /// Lets the spine work. `None`: the client has left, and with it the request; whatever it was waiting
     /// for is dropped.
     async fn handled(&self, local: &Rc<Local>, x: Exchange) -> Option<Tracked> {
-        let chunks = self.terms.get().limits.chunks();
+        let chunks = self.terms.borrow().limits.chunks();
         let downstream = Downstream { deadline: &self.deadline, chunks, interim: self };
         let mut handling = pin!(http::handle(local, x, &downstream));
         poll_fn(|cx| {

@@ -2,12 +2,15 @@
 //!
 //! Every worker accepts on a socket of its own; a connection never leaves the worker that accepted it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::h1::request;
+use crate::message::head::Head;
 use crate::net::address::Listen;
 use crate::net::places::Places;
 use crate::telemetry::http::ListenerMetrics;
@@ -113,6 +116,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether this peer's word about its clients is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|range| range.contains(peer))
+    }
+
+    /// Whether a sound head is refused all the same (threats.md, row 26).
+    pub fn refuses(&self, head: &Head) -> bool {
+        self.underscore_headers == Underscores::Reject && request::has_underscores(head)
+    }
+
     /// What the section of this name says.
     pub fn new(name: &Name, section: &Config) -> Self {
         Self {

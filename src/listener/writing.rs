@@ -109,7 +109,7 @@ impl<'a> Writing<'a> {
             if !self.connection.transport.borrow_mut().flush_now() {
                 return Poll::Ready(Err(Error::WriteTimeout));
             }
-            self.deadline.arm(Wait::Step, self.connection.terms.get().timeouts.write.get());
+            self.deadline.arm(Wait::Step, self.connection.terms.borrow().timeouts.write.get());
         }
         self.sleep(body)
     }
@@ -161,7 +161,7 @@ impl<'a> Writing<'a> {
         let transport = self.connection.transport.borrow();
         match self.blocked.next(transport.is_flushed(), transport.sent()) {
             Some(Turn::Client) => {
-                self.deadline.arm(Wait::Step, self.connection.terms.get().timeouts.write.get());
+                self.deadline.arm(Wait::Step, self.connection.terms.borrow().timeouts.write.get());
             }
             Some(Turn::Endpoint) => self.deadline.arm(Wait::Step, self.idle),
             None => {}

@@ -25,28 +25,34 @@ pub enum Wait {
 
 /// When one connection has waited long enough. One per connection.
 pub struct Deadline {
-    due: [Cell<Duration>; 3],
+    /// In nanoseconds of the clock: cheaper to reckon with than a `Duration`.
+    due: [Cell<u64>; 3],
     passed: [Cell<bool>; 3],
     waker: RefCell<Option<Waker>>,
-    now: Rc<Cell<Duration>>,
+    now: Rc<Cell<u64>>,
 }
 
 impl Deadline {
     /// From now on, wait at most this long for that.
     pub fn arm(&self, wait: Wait, patience: Duration) {
         // The last sweep may lie one sweep back.
-        self.arm_until(wait, self.now.get().saturating_add(patience).saturating_add(SWEEP));
+        let due = self.now.get().saturating_add(nanos(patience)).saturating_add(nanos(SWEEP));
+        self.set(wait, due);
     }
 
     /// Wait for that until a time of the process's clock.
     pub fn arm_until(&self, wait: Wait, at: Duration) {
+        self.set(wait, nanos(at));
+    }
+
+    fn set(&self, wait: Wait, due: u64) {
         self.passed[wait as usize].set(false);
-        self.due[wait as usize].set(at);
+        self.due[wait as usize].set(due);
     }
 
     /// Nothing of that kind is waited for.
     pub fn disarm(&self, wait: Wait) {
-        self.arm_until(wait, Duration::MAX);
+        self.set(wait, u64::MAX);
     }
 
     /// Whether the sweep has found that the time is over.
@@ -56,7 +62,7 @@ impl Deadline {
 
     /// The time of the last sweep: no read of the clock.
     pub fn now(&self) -> Duration {
-        self.now.get()
+        Duration::from_nanos(self.now.get())
     }
 
     /// The task to wake when the time is over; a task calls this once, it keeps its waker for life.
@@ -74,24 +80,24 @@ impl Deadline {
 /// All deadlines of a worker.
 pub struct Deadlines {
     all: RefCell<Vec<Weak<Deadline>>>,
-    now: Rc<Cell<Duration>>,
+    now: Rc<Cell<u64>>,
 }
 
 impl Deadlines {
     /// None yet; the coarse time starts at `now`.
     pub fn new(now: Duration) -> Self {
-        Self { all: RefCell::default(), now: Rc::new(Cell::new(now)) }
+        Self { all: RefCell::default(), now: Rc::new(Cell::new(nanos(now))) }
     }
 
     /// The time of the last sweep.
     pub fn now(&self) -> Duration {
-        self.now.get()
+        Duration::from_nanos(self.now.get())
     }
 
     /// A new deadline, disarmed. It leaves the sweep when it is dropped.
     pub fn add(&self) -> Rc<Deadline> {
         let deadline = Rc::new(Deadline {
-            due: [const { Cell::new(Duration::MAX) }; 3],
+            due: [const { Cell::new(u64::MAX) }; 3],
             passed: [const { Cell::new(false) }; 3],
             waker: RefCell::new(None),
             now: Rc::clone(&self.now),
@@ -102,6 +108,7 @@ impl Deadlines {
 
     /// Wakes every connection whose time is over.
     pub fn sweep(&self, now: Duration) {
+        let now = nanos(now);
         self.now.set(now);
         self.all.borrow_mut().retain(|deadline| {
             let Some(deadline) = deadline.upgrade() else { return false };
@@ -124,13 +131,19 @@ impl Deadlines {
     }
 }
 
+/// A time in nanoseconds; some 584 years are for ever.
+const fn nanos(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos() as u64)
+}
+
 /// A time over 5 s, ± 10 % by a random number: connections that begin together do not all end together.
 pub fn jitter(time: Duration, random: u64) -> Duration {
-    if time <= Duration::from_secs(5) {
+    let nanos = nanos(time);
+    if time <= Duration::from_secs(5) || nanos == u64::MAX {
         return time;
     }
-    let part = (random % 2001) as u32;
-    time.saturating_sub(time / 10).saturating_add(time / 10_000 * part)
+    let least = nanos - nanos / 10;
+    Duration::from_nanos(least.saturating_add(nanos / 10_000 * (random % 2001)))
 }
 
 #[cfg(test)]

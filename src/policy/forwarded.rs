@@ -46,32 +46,31 @@ impl Forwarded {
         }
         if !peer.trusted {
             for field in &mut head.fields {
-                field.removed |= TELLING.contains(&field.known);
+                field.removed |= is_telling(field.known);
             }
         }
-        let address = peer.address;
         if matches!(self, Self::XForwarded | Self::Both) {
-            tell(head, Known::XForwardedFor, "x-forwarded-for", peer, |out, _| {
-                let _ = write!(out, "{address}");
+            tell(head, Known::XForwardedFor, "x-forwarded-for: ", peer, |out, _| {
+                write_address(peer.address, out);
             });
             if !says(head, Known::XForwardedProto, peer) {
-                tell(head, Known::XForwardedProto, "x-forwarded-proto", peer, |out, _| {
+                tell(head, Known::XForwardedProto, "x-forwarded-proto: ", peer, |out, _| {
                     out.extend_from_slice(peer.scheme.as_bytes());
                 });
             }
             if !says(head, Known::XForwardedHost, peer) && !head.authority.is_empty() {
-                tell(head, Known::XForwardedHost, "x-forwarded-host", peer, |out, authority| {
+                tell(head, Known::XForwardedHost, "x-forwarded-host: ", peer, |out, authority| {
                     out.extend_from_within(authority);
                 });
             }
         }
         if matches!(self, Self::Rfc7239 | Self::Both) {
-            tell(head, Known::Forwarded, "forwarded", peer, |out, authority| {
-                let _ = match address {
-                    IpAddr::V4(address) => write!(out, "for={address}"),
-                    IpAddr::V6(address) => write!(out, "for=\"[{address}]\""),
-                };
-                let _ = write!(out, ";proto={}", peer.scheme);
+            tell(head, Known::Forwarded, "forwarded: ", peer, |out, authority| {
+                let quoted = peer.address.is_ipv6();
+                out.extend_from_slice(if quoted { b"for=\"[" } else { b"for=" });
+                write_address(peer.address, out);
+                out.extend_from_slice(if quoted { b"]\";proto=" } else { b";proto=" });
+                out.extend_from_slice(peer.scheme.as_bytes());
                 if !authority.is_empty() {
                     out.extend_from_slice(b";host=\"");
                     out.extend_from_within(authority);
@@ -87,8 +86,8 @@ fn says(head: &Head, name: Known, peer: Peer) -> bool {
     peer.trusted && head.get(name).is_some()
 }
 
-/// Leaves one field of this name: the elements that a trusted peer's list has, and behind them what `write` adds,
-/// which is handed the place of the authority. Nothing is allocated for it.
+/// Adds a field, whose name stands here with what separates it from its value: the elements that a trusted peer's
+/// list has, and behind them what `write` adds, which is handed the place of the authority.
 fn tell(
     head: &mut Head,
     known: Known,
@@ -97,13 +96,15 @@ fn tell(
     write: impl FnOnce(&mut Vec<u8>, Range<usize>),
 ) {
     let name = head.append(name.as_bytes());
-    let start = head.append(b": ").end as usize;
-    for field in head.fields.iter_mut().filter(|field| field.known == known) {
-        if peer.trusted && !field.removed {
-            head.bytes.extend_from_within(field.value.range());
-            head.bytes.extend_from_slice(b", ");
+    let (start, name) = (name.end as usize, Span { end: name.end - 2, ..name });
+    if peer.trusted {
+        for field in head.fields.iter_mut().filter(|field| field.known == known) {
+            if !field.removed {
+                head.bytes.extend_from_within(field.value.range());
+                head.bytes.extend_from_slice(b", ");
+            }
+            field.removed = true;
         }
-        field.removed = true;
     }
     write(&mut head.bytes, head.authority.range());
     let value = Span::new(start..head.bytes.len());
@@ -111,12 +112,33 @@ fn tell(
     head.fields.push(Field { name, value, known, removed: false });
 }
 
-/// All fields that tell of clients.
-const TELLING: [Known; 6] = [
-    Known::Forwarded,
-    Known::XForwardedFor,
-    Known::XForwardedHost,
-    Known::XForwardedPort,
-    Known::XForwardedProto,
-    Known::XRealIp,
-];
+/// Writes an address; by far the most are IPv4, and are not worth a formatter.
+fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            }
+        }
+        IpAddr::V6(address) => {
+            // A vector takes all that is written.
+            let _ = write!(out, "{address}");
+        }
+    }
+}
+
+/// Whether a field tells of clients.
+const fn is_telling(known: Known) -> bool {
+    matches!(
+        known,
+        Known::Forwarded
+            | Known::XForwardedFor
+            | Known::XForwardedHost
+            | Known::XForwardedPort
+            | Known::XForwardedProto
+            | Known::XRealIp
+    )
+}
