@@ -18,7 +18,6 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use weir::config::Files;
@@ -109,7 +108,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             }
         }
     }
-    process.stop(Duration::ZERO);
+    drop(process);
     Ok(if within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

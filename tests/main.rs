@@ -8,6 +8,7 @@ mod cli;
 mod clients_that_leave;
 mod demo;
 mod diagnostics;
+mod drain;
 mod forwarded;
 mod fuzz;
 mod harness;

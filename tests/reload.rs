@@ -93,10 +93,7 @@ fn listeners_come_and_go_with_the_file() {
     assert_eq!(weir.reload(&text), Reloaded::Accepted);
     let new = weir.process().address("new").expect("it is bound");
     assert_eq!(Client::connect(new).send(GET).answer().text(), "a");
-    // The connection of the listener that is gone is told so with its next answer.
-    let answer = old.send(GET).answer();
-    assert_eq!((answer.status, answer.field("connection")), (404, Some("close")));
-    assert!(old.is_closed());
+    assert!(old.is_closed(), "the listener is gone, and no request was open");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -101,19 +100,15 @@ impl Signals {
                     _ = interrupt.recv() => break,
                 }
             }
-            let patience = DRAIN.as_secs();
-            tracing::info!("stopping: no new connections, at most {patience} s for open requests");
-            let stopping = tokio::task::spawn_blocking(move || process.stop(DRAIN));
+            let stopping = tokio::task::spawn_blocking(move || process.stop());
             tokio::select! {
-                _ = stopping => {}
+                _ = stopping => return,
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            tracing::warn!("stopped at once by a second signal");
         });
-        // The thread that waits for open requests does not hold up a second signal.
+        // The thread that waits for open connections does not hold up a second signal.
         runtime.shutdown_background();
     }
 }
-
-/// How long open requests may take to end.
-const DRAIN: Duration = Duration::from_secs(30);

@@ -83,7 +83,7 @@ pub fn compile(
         snapshot: Arc::new(Snapshot { generation, routers, listeners, routes, pools, unmatched }),
         listeners: plans,
         workers,
-        max_connections: config.runtime.max_connections,
+        process: config.runtime.clone(),
         shards,
         metrics: config.metrics.address,
         access_log: config.access_log.clone(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub mod state;
 
+use crate::net::leaving::Leaving;
 use crate::telemetry::http::EndpointMetrics;
 use state::State;
 
@@ -26,6 +27,8 @@ pub struct Endpoint {
     pub state: State,
     /// What its attempts are counted in.
     pub metrics: EndpointMetrics,
+    /// Whether the configuration has lost it.
+    pub leaving: Leaving,
     in_flight: AtomicU32,
     picked: AtomicU32,
 }
@@ -39,6 +42,7 @@ impl Endpoint {
             name: address.to_string(),
             state: State::new(),
             metrics,
+            leaving: Leaving::default(),
             in_flight: AtomicU32::new(0),
             picked: AtomicU32::new(0),
         }

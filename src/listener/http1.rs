@@ -81,11 +81,32 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
         terms: RefCell::new(terms),
         client: Cell::new(client),
     });
-    while let Some(exchange) = next(&connection, local, listener).await {
-        if exchange.await == Ended::Close {
-            return;
-        }
+    let cut = {
+        let mut serving = pin!(async {
+            while let Some(exchange) = next(&connection, local, listener).await {
+                if exchange.await == Ended::Close {
+                    return;
+                }
+            }
+        });
+        poll_fn(|cx| match serving.as_mut().poll(cx) {
+            Poll::Pending if is_cut(local, listener) => {
+                local.cutting.set(true);
+                Poll::Ready(true)
+            }
+            served => served.map(|()| false),
+        })
+        .await
+    };
+    // An exchange that was cut in the midst has taken it back, and must not look whole.
+    if cut && !local.cutting.replace(false) {
+        connection.transport.borrow().reset_on_close();
     }
+}
+
+/// Whether connections of this listener are to end now, whatever they do.
+fn is_cut(local: &Local, listener: &Listener) -> bool {
+    local.cut.get() || listener.leaving.is_over(local.deadlines.now())
 }
 
 /// One box for all that a request needs: the only allocation of a request without a body, and a connection
@@ -212,7 +233,8 @@ impl Connection {
                         slept = true;
                         let waits = started.is_none();
                         let late = deadline.passed(Wait::Step);
-                        return if waits && (late || local.stopping.get()) {
+                        let leaves = local.stopping.get() || listener.leaving.has_begun();
+                        return if waits && (late || leaves) {
                             Poll::Ready(Err(NoHead::Closed))
                         } else if late {
                             Poll::Ready(Err(NoHead::Refused(Error::HeaderTimeout)))

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::h1::request;
 use crate::message::head::Head;
 use crate::net::address::Listen;
+use crate::net::leaving::Leaving;
 use crate::net::places::Places;
 use crate::telemetry::http::ListenerMetrics;
 use crate::unit::{Cidr, Name, OneOrMany};
@@ -90,6 +91,8 @@ pub struct Listener {
     pub metrics: ListenerMetrics,
     /// What the configuration says of it now.
     pub settings: ArcSwap<Settings>,
+    /// Whether the configuration has lost it.
+    pub leaving: Leaving,
     /// As many as it may have connections.
     places: Arc<Places>,
     /// How many of them are whose.
@@ -153,7 +156,7 @@ impl Listener {
         let places = Places::new(settings.places());
         let settings = ArcSwap::new(settings);
         let (clients, pauses) = (Arc::default(), Pauses::default());
-        Self { id, metrics, settings, places, clients, pauses }
+        Self { id, metrics, settings, leaving: Leaving::default(), places, clients, pauses }
     }
 
     /// Its name, as it is now.

@@ -8,16 +8,34 @@ use std::task::Poll;
 use super::answer::Ended;
 use super::http1::Connection;
 use crate::h1::write;
+use crate::message::body::Body;
 use crate::net::deadline::Wait;
 use crate::net::relay::{Relay, Side};
 use crate::proxy::error::Error;
 use crate::proxy::finish::Tracked;
 
+/// The endpoint's side of a tunnel.
+struct Tunnel {
+    body: Body,
+    ended: bool,
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        // Dropped in the midst, it must not look like an end.
+        if !self.ended
+            && let Some(endpoint) = self.body.tunnel()
+        {
+            endpoint.reset_on_close();
+        }
+    }
+}
+
 /// Carries bytes both ways behind a 101, which is passed on first.
 pub async fn run(connection: &Rc<Connection>, mut tracked: Tracked) -> Ended {
     let idle = tracked.become_stream();
     let Some(reply) = &mut tracked.reply else { return Ended::Close };
-    let mut body = mem::take(&mut reply.body);
+    let mut tunnel = Tunnel { body: mem::take(&mut reply.body), ended: false };
     let head = mem::take(&mut reply.head);
     write::interim(&head, connection.transport.borrow_mut().outbox());
     reply.head = head;
@@ -26,8 +44,11 @@ pub async fn run(connection: &Rc<Connection>, mut tracked: Tracked) -> Ended {
     deadline.arm(Wait::Step, idle);
     let mut relay = Relay::default();
     let ended = poll_fn(|cx| {
-        let Some(endpoint) = body.tunnel() else { return Poll::Ready(Err(Error::Truncated)) };
         let mut client = connection.transport.borrow_mut();
+        let Some(endpoint) = tunnel.body.tunnel() else {
+            client.reset_on_close();
+            return Poll::Ready(Err(Error::Truncated));
+        };
         let before = (relay.up.bytes, relay.down.bytes);
         let carried = relay.poll(&mut client, endpoint, cx);
         if before != (relay.up.bytes, relay.down.bytes) {
@@ -49,6 +70,7 @@ pub async fn run(connection: &Rc<Connection>, mut tracked: Tracked) -> Ended {
         }
     })
     .await;
+    tunnel.ended = true;
     tracked.sent = relay.down.bytes;
     match ended {
         Ok(()) => tracked.ended = true,

@@ -32,7 +32,7 @@ pub trait Pull {
         Vec::new()
     }
 
-    /// After an answer that switches protocols: the connection itself, to be a tunnel.
+    /// After an answer that switches protocols: the connection itself, to be a tunnel. `None`: it is to end now.
     fn tunnel(&mut self) -> Option<&mut Transport> {
         None
     }

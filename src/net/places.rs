@@ -42,9 +42,14 @@ impl Places {
         self.limit.load(SeqCst)
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.taken.load(SeqCst)
+    }
+
     /// Whether none is free.
     pub fn is_full(&self) -> bool {
-        self.taken.load(SeqCst) >= self.limit()
+        self.taken() >= self.limit()
     }
 
     /// A place, if one is free.

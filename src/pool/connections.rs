@@ -76,6 +76,9 @@ pub enum Reuse {
 /// The connections of one worker to one endpoint.
 pub struct Stack {
     worker: usize,
+    endpoint: Arc<Endpoint>,
+    /// The endpoint has left the configuration, and the time of what was under way there is over.
+    cut: Cell<bool>,
     metrics: Arc<PoolMetrics>,
     config: Cell<Config>,
     #[expect(
@@ -104,7 +107,7 @@ impl Connections {
         reuse: Reuse,
         deadline: &Deadline,
     ) -> Result<Box<Connection>, Broken> {
-        let stack = self.stack(lease.endpoint.id, pool);
+        let stack = self.stack(&lease.endpoint, pool);
         if reuse != Reuse::Never
             && let Some(mut connection) = stack.take(reuse == Reuse::Asked, deadline.now())
         {
@@ -155,13 +158,16 @@ impl Connections {
         Ok((stream, descriptor))
     }
 
-    /// Closes what has been idle for too long or was closed by its endpoint, and forgets endpoints to
-    /// which there is nothing.
-    pub fn sweep(&self, now: Duration) {
+    /// Closes what has been idle for too long, was closed by its endpoint or whose endpoint leaves, and forgets
+    /// endpoints to which there is nothing. Whether something under way is to be cut: it must be woken to notice.
+    pub fn sweep(&self, now: Duration) -> bool {
+        let mut cut = false;
         self.stacks.borrow_mut().retain(|_, stack| {
             stack.sweep(now);
+            cut |= stack.endpoint.leaving.is_over(now) && !stack.cut.replace(true);
             Rc::strong_count(stack) > 1 || !stack.idle.borrow().is_empty()
         });
+        cut
     }
 
     /// Closes all that are idle.
@@ -172,11 +178,13 @@ impl Connections {
         }
     }
 
-    fn stack(&self, endpoint: u64, pool: &Pool) -> Rc<Stack> {
+    fn stack(&self, endpoint: &Arc<Endpoint>, pool: &Pool) -> Rc<Stack> {
         let mut stacks = self.stacks.borrow_mut();
-        let stack = stacks.entry(endpoint).or_insert_with(|| {
+        let stack = stacks.entry(endpoint.id).or_insert_with(|| {
             Rc::new(Stack {
                 worker: self.worker,
+                endpoint: Arc::clone(endpoint),
+                cut: Cell::new(false),
                 metrics: Arc::clone(&pool.metrics),
                 config: Cell::default(),
                 idle: RefCell::default(),
@@ -220,6 +228,11 @@ impl Stack {
         }
     }
 
+    /// Whether what is under way is to end now.
+    pub fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
     /// A connection was closed.
     pub fn closed(&self, idle: bool) {
         let shard = self.shard();
@@ -229,6 +242,9 @@ impl Stack {
     fn sweep(&self, now: Duration) {
         // Taken out first: a connection that is dropped calls back.
         let mut all = std::mem::take(&mut *self.idle.borrow_mut());
+        if self.endpoint.leaving.has_begun() {
+            return;
+        }
         all.retain_mut(|connection| {
             // Marked by the first sweep that sees it, so that an exchange need not read the clock.
             connection.idle_since = connection.idle_since.min(now);

@@ -187,6 +187,13 @@ impl Connection {
                 // Whatever became of the request's body, an answer is an answer.
                 (Poll::Ready(answer), _) => Poll::Ready(answer.map(|()| sent)),
                 (Poll::Pending, Sent::Broken(broken)) => Poll::Ready(Err(Broken::Upload(broken))),
+                (Poll::Pending, _) if self.home.is_cut() => {
+                    Poll::Ready(Err(if sending.is_unsent(&self.transport) {
+                        Broken::Refused
+                    } else {
+                        Broken::Reset
+                    }))
+                }
                 (Poll::Pending, _) if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
                 (Poll::Pending, _) if !deadline.passed(Wait::Step) => Poll::Pending,
                 // It is the client's turn, whose time is its listener's to say.
@@ -281,6 +288,9 @@ impl Pull for Connection {
         cx: &mut Context<'_>,
         into: &mut Buffer,
     ) -> Poll<Result<Piece, body::Broken>> {
+        if self.home.is_cut() && !self.payload.has_ended() {
+            return Poll::Ready(Err(body::Broken::Cut));
+        }
         poll_payload(&mut self.transport, &mut self.payload, &mut self.trailers, cx, into)
     }
 
@@ -289,6 +299,11 @@ impl Pull for Connection {
     }
 
     fn tunnel(&mut self) -> Option<&mut Transport> {
+        if self.home.is_cut() {
+            // What is cut must not look like an end.
+            self.transport.reset_on_close();
+            return None;
+        }
         Some(&mut self.transport)
     }
 

@@ -119,7 +119,10 @@ impl Pool {
             Vec::new()
         } else {
             (0..candidates.len())
-                .filter(|at| tried.contains(&candidates[*at].endpoint.id))
+                .filter(|at| {
+                    let endpoint = &candidates[*at].endpoint;
+                    tried.contains(&endpoint.id) || endpoint.leaving.is_over(now)
+                })
                 .collect()
         };
         loop {

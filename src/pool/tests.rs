@@ -31,6 +31,16 @@ fn one_that_went_down_since_the_last_refresh_is_not_picked() {
 }
 
 #[test]
+fn one_that_leaves_is_asked_again_until_its_time_is_over() {
+    let pool = pool(2);
+    let [first, second] = [0, 1].map(|at| &pool.members()[at].endpoint);
+    second.leaving.by(Duration::from_secs(5));
+    let after_first = |now| pool.pick(0, Duration::from_secs(now), &[first.id]);
+    assert!(after_first(4).is_ok_and(|lease| lease.endpoint.id == second.id));
+    assert!(after_first(5).is_err());
+}
+
+#[test]
 fn nobody_usable_is_a_refusal() {
     let pool = pool(1);
     let only = &pool.members()[0].endpoint;

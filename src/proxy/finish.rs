@@ -200,8 +200,9 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         let now = self.local.now();
         if !self.ended && self.failed.is_none() {
-            // Dropped in between: by its client before there was an answer, by weir's own end after that.
-            self.fail(if self.reply.is_none() { Error::ClientGone } else { Error::Stopped });
+            // Dropped in between: cut by weir, or left by its client before there was an answer.
+            let cut = self.local.cutting.replace(false) || self.reply.is_some();
+            self.fail(if cut { Error::Stopped } else { Error::ClientGone });
         }
         let status = self.reply.as_ref().map_or(0, |reply| reply.head.status);
         let shard = self.shard();

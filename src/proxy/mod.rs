@@ -61,6 +61,10 @@ pub struct Local {
     pub lines: RefCell<Lines>,
     /// The worker has been asked to stop: no connection waits for another request.
     pub stopping: Cell<bool>,
+    /// … and its time is over: connections end as they are.
+    pub cut: Cell<bool>,
+    /// A connection is being cut; taken back by the exchange that ends with it.
+    pub cutting: Cell<bool>,
     /// Client connections that are open.
     pub open: Cell<usize>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
@@ -94,6 +98,8 @@ impl Local {
             date: RefCell::default(),
             lines: RefCell::new(lines),
             stopping: Cell::new(false),
+            cut: Cell::new(false),
+            cutting: Cell::new(false),
             open: Cell::new(0),
             cache: RefCell::new(cache),
             current,

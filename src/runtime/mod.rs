@@ -12,10 +12,13 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::access_log;
 use crate::unit::{Auto, Duration};
 
+mod leavers;
 pub mod process;
+mod shutdown;
 mod tasks;
 mod watch;
 mod worker;
+
 /// `[runtime]`: the process.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -56,8 +59,8 @@ pub struct Blueprint {
     pub listeners: Vec<Plan>,
     /// How many workers there are to be.
     pub workers: usize,
-    /// How many connections of clients there may be.
-    pub max_connections: Auto<10_000_000>,
+    /// What the configuration says of the process.
+    pub process: Config,
     /// For how many workers counters are kept: as many as there were at the start.
     pub shards: usize,
     /// Where metrics are served.

@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 use super::tasks::Tasks;
 use super::watch::Watch;
 use super::worker::{self, Command, Worker};
-use super::{Blueprint, Loader, Plan};
+use super::{Blueprint, Loader, Plan, leavers, shutdown};
 use crate::admin;
 use crate::admin::metrics::Source;
 
@@ -179,32 +179,30 @@ impl Process {
         self.core.reload()
     }
 
-    /// Accepts no more, lets what is under way end within this time, and ends.
-    pub fn stop(mut self, patience: Duration) {
-        self.end(patience);
+    /// Is not ready any more, but accepts for `shutdown_delay`; then accepts no more, lets what is under way end
+    /// within `drain_timeout`, and cuts what is left. Both are as the configuration says now. Only the metrics port
+    /// is left when it returns.
+    pub fn stop(&self) {
+        let Core { source, control, shared, running, .. } = &*self.core;
+        source.stop();
+        let config = running.lock().blueprint.process.clone();
+        shutdown::delay(control, shared, config.shutdown_delay.get());
+        let workers = std::mem::take(&mut running.lock().workers);
+        shutdown::drain(workers, shared, config.drain_timeout.get());
     }
+}
 
-    fn end(&mut self, patience: Duration) {
+impl Drop for Process {
+    fn drop(&mut self) {
         self.core.source.stop();
         let workers = std::mem::take(&mut self.core.running.lock().workers);
-        for worker in &workers {
-            drop(worker.commands.send(Command::Stop(patience)));
-        }
-        for worker in workers {
-            drop(worker.thread.join());
-        }
+        shutdown::end(workers, Duration::ZERO);
         if let Some((stop, thread)) = self.control.take() {
             let _ = stop.send(());
             drop(thread.join());
         }
         // A reader that does not read must not keep the process alive.
         let _ = self.written.get_mut().recv_timeout(Duration::from_secs(1));
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.end(Duration::ZERO);
     }
 }
 
@@ -238,6 +236,9 @@ impl Core {
     }
 
     fn next(&self, running: &mut Running) -> Result<Reloaded, String> {
+        if running.workers.is_empty() {
+            return Err(String::from("weir is stopping"));
+        }
         let next = self.loader.next(&running.blueprint)?;
         if next.fingerprint == running.blueprint.fingerprint {
             return Ok(Reloaded::Unchanged);
@@ -265,9 +266,12 @@ impl Core {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
         self.log.set(&running.blueprint.access_log);
-        let clients = running.blueprint.max_connections.or_else(|| self.budget.clients());
+        let clients = running.blueprint.process.max_connections.or_else(|| self.budget.clients());
         self.shared.connections.set_limit(clients);
-        self.shared.snapshot.store(Arc::clone(&running.blueprint.snapshot));
+        let snapshot = Arc::clone(&running.blueprint.snapshot);
+        let before = self.shared.snapshot.swap(Arc::clone(&snapshot));
+        let now = self.shared.clock.now();
+        leavers::endpoints(&before, &snapshot, now);
         running.tasks.follow(&running.blueprint.snapshot, &self.shared);
         let plans = &running.blueprint.listeners;
         let before: Vec<Arc<_>> = self.source.listeners.lock().clone();
@@ -278,9 +282,13 @@ impl Core {
                     let name = plan.settings.name.clone();
                     running.addresses.extend(address.map(|address| (name, address)));
                 }
-                None => running.workers.iter().for_each(|worker| {
-                    drop(worker.commands.send(Command::Close(old.id)));
-                }),
+                None => {
+                    let drain = running.blueprint.process.drain_timeout.get();
+                    old.leaving.by(now.saturating_add(drain));
+                    for worker in &running.workers {
+                        drop(worker.commands.send(Command::Close(old.id)));
+                    }
+                }
             }
         }
         for plan in plans {

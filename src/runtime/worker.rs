@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub enum Command {
     Close(usize),
     /// Look at the clock now, which was moved, and say when that is done.
     Look(SyncSender<()>),
-    /// Accept no more at all, let what is under way end within this time, and end.
+    /// Accept no more at all, let what is under way end within this time, cut what is left, and end.
     Stop(Duration),
 }
 
@@ -35,8 +36,8 @@ pub enum Command {
 pub struct Worker {
     /// Takes commands.
     pub commands: UnboundedSender<Command>,
-    /// Ends when the worker has stopped.
-    pub thread: JoinHandle<()>,
+    /// Ends when the worker has stopped; how many connections it had to cut.
+    pub thread: JoinHandle<usize>,
 }
 
 /// Starts a worker.
@@ -47,24 +48,43 @@ pub fn start(number: usize, shared: Arc<Shared>, lines: Lines) -> io::Result<Wor
     let (commands, receiver) = unbounded_channel();
     let (ready, started) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        let _alive = Alive { number, shared: Arc::clone(&shared) };
         let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match built {
             Ok(runtime) => {
                 drop(ready.send(Ok(())));
-                runtime.block_on(run(Local::new(number, shared, lines), receiver));
+                runtime.block_on(run(Local::new(number, shared, lines), receiver))
             }
-            Err(error) => drop(ready.send(Err(error))),
+            Err(error) => {
+                drop(ready.send(Err(error)));
+                0
+            }
         }
     })?;
     started.recv().map_err(io::Error::other)??;
     Ok(Worker { commands, thread })
 }
 
-async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
+/// Tells when a worker ends as it should not: its connections are lost, and others take its clients.
+struct Alive {
+    number: usize,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.panics.fetch_add(1, Relaxed);
+            tracing::error!(worker = self.number, "a worker was lost to a bug in weir: restart it");
+        }
+    }
+}
+
+async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) -> usize {
     let mut listening: HashMap<usize, (Arc<Listener>, oneshot::Sender<()>)> = HashMap::new();
+    let mut sweeps = Sweeps::default();
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut count = 0_u32;
     let patience = loop {
         tokio::select! {
             command = commands.recv() => match command {
@@ -73,17 +93,19 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
                         listening.insert(listener.id, (listener, close));
                     }
                 }
-                Some(Command::Close(id)) => drop(listening.remove(&id)),
+                Some(Command::Close(id)) => {
+                    sweeps.leaving.extend(listening.remove(&id).map(|(listener, _)| listener));
+                    local.deadlines.wake_all();
+                }
                 Some(Command::Look(done)) => {
-                    sweep(&local);
-                    sweep_seldom(&local);
+                    sweeps.look(&local, true);
                     let _ = done.try_send(());
                 }
                 Some(Command::Stop(patience)) => break patience,
                 None => break Duration::ZERO,
             },
             _ = ticks.tick() => {
-                tick(&local, &mut count);
+                sweeps.sweep(&local);
                 let now = local.deadlines.now();
                 listening.values().for_each(|(listener, _)| listener.look(&local, now));
             }
@@ -92,17 +114,30 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) {
     drop(listening);
     local.stopping.set(true);
     local.connections.clear();
-    let until = local.now() + patience;
-    loop {
-        local.deadlines.wake_all();
+    local.deadlines.wake_all();
+    let until = local.now().saturating_add(patience);
+    while local.open.get() > 0 && local.now() < until {
         ticks.tick().await;
-        tick(&local, &mut count);
+        sweeps.sweep(&local);
         local.connections.clear();
-        if local.open.get() == 0 || local.now() >= until {
-            break;
-        }
     }
+    let cut = cut(&local).await;
     local.lines.borrow_mut().flush();
+    cut
+}
+
+/// Cuts the connections that are left; how many.
+async fn cut(local: &Local) -> usize {
+    local.cut.set(true);
+    local.deadlines.wake_all();
+    let cut = local.open.get();
+    let mut before = usize::MAX;
+    // Each turn of the event loop lets some of them notice.
+    while (1..before).contains(&local.open.get()) {
+        before = local.open.get();
+        tokio::task::yield_now().await;
+    }
+    cut
 }
 
 /// Accepts on a socket until what is answered is dropped.
@@ -122,25 +157,82 @@ fn listen(
     Some(close)
 }
 
-fn tick(local: &Local, count: &mut u32) {
-    sweep(local);
-    *count = count.wrapping_add(1);
-    if count.is_multiple_of(SECOND) {
-        sweep_seldom(local);
+/// What a worker looks after from time to time.
+#[derive(Default)]
+struct Sweeps {
+    count: u32,
+    /// Listeners that are gone, and whose connections still have time.
+    leaving: Vec<Arc<Listener>>,
+}
+
+impl Sweeps {
+    /// One of them, several times a second.
+    fn sweep(&mut self, local: &Local) {
+        self.count = self.count.wrapping_add(1);
+        self.look(local, self.count.is_multiple_of(SECOND));
     }
-}
 
-/// Ends what has waited too long.
-fn sweep(local: &Local) {
-    local.deadlines.sweep(local.now());
-    local.date.borrow_mut().look();
-}
-
-/// Closes idle connections and hands over the log: once a second is enough.
-fn sweep_seldom(local: &Local) {
-    local.connections.sweep(local.now());
-    local.lines.borrow_mut().flush();
+    /// Ends what has waited too long; now and then also closes idle connections and hands over the log.
+    fn look(&mut self, local: &Local, thoroughly: bool) {
+        let now = local.now();
+        local.deadlines.sweep(now);
+        local.date.borrow_mut().look();
+        let before = self.leaving.len();
+        self.leaving.retain(|listener| !listener.leaving.is_over(now));
+        let mut cut = self.leaving.len() < before;
+        if thoroughly {
+            cut |= local.connections.sweep(now);
+            local.lines.borrow_mut().flush();
+        }
+        if cut {
+            local.deadlines.wake_all();
+        }
+    }
 }
 
 /// So many sweeps are about a second.
 const SECOND: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicU64;
+
+    use arc_swap::ArcSwap;
+
+    use super::*;
+    use crate::net::clock::Clock;
+    use crate::net::descriptors::Descriptors;
+    use crate::net::places::Places;
+    use crate::snapshot::Snapshot;
+    use crate::telemetry::http::RouteMetrics;
+
+    #[test]
+    fn a_worker_that_ends_by_a_panic_is_counted() {
+        let snapshot = Snapshot {
+            generation: 1,
+            routers: Vec::new(),
+            listeners: Vec::new(),
+            routes: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            unmatched: Arc::new(RouteMetrics::new(1)),
+        };
+        let shared = Arc::new(Shared {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            clock: Clock::new(),
+            connections: Places::new(1),
+            descriptors: Descriptors::new(1),
+            panics: AtomicU64::new(0),
+        });
+        let alive = || Alive { number: 0, shared: Arc::clone(&shared) };
+        drop(alive());
+        assert_eq!(shared.panics.load(Relaxed), 0);
+        let lost = alive();
+        let thread = std::thread::spawn(move || {
+            let _lost = lost;
+            panic!("as a bug would");
+        });
+        assert!(thread.join().is_err());
+        assert_eq!(shared.panics.load(Relaxed), 1);
+    }
+}

@@ -112,7 +112,7 @@ impl Drop for Weir {
     fn drop(&mut self) {
         let Some(process) = self.process.take() else { return };
         let panics = if std::thread::panicking() { 0.0 } else { panics(&process) };
-        process.stop(Duration::ZERO);
+        drop(process);
         assert_eq!(panics, 0.0, "a connection was lost to a bug in weir");
     }
 }

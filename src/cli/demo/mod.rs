@@ -9,7 +9,6 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -121,7 +120,7 @@ async fn play(script: bool, directory: &Path, held: &Cell<bool>) -> io::Result<(
         show.stay(&stage);
         std::future::pending::<()>().await;
     }
-    stage.process.stop(Duration::from_secs(1));
+    drop(stage.process);
     Ok(())
 }
 
