@@ -72,3 +72,24 @@ fn row_46_a_client_that_leaves_its_upload_is_not_taken_for_a_whole_one() {
     assert_eq!(upstream.requests(), 0);
     assert!(!upstream.received().contains("\r\n0\r\n"), "no end was made up");
 }
+
+#[test]
+fn row_46_a_client_that_stopped_sending_long_ago_is_noticed_when_it_leaves() {
+    let upstream = Upstream::scripted(|mut peer| {
+        peer.read();
+        // An answer before the end of the request, that goes on for long.
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n");
+        peer.send("Transfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n");
+        while peer.read().is_some() {}
+    });
+    let weir = one_worker(&upstream);
+    let mut client = weir.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc");
+    weir.until_metric("weir_http_streams{route=\"none\",kind=\"sse\"}", 1.0);
+    // Its time to go on has passed, and nobody reads its body any more.
+    weir.advance(31);
+    socket2::SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    weir.until_metric(GONE, 1.0);
+    until("the endpoint is released", || upstream.open() == 0);
+}

@@ -241,7 +241,7 @@ fn ready(weir: &Weir) -> bool {
 #[test]
 fn at_the_end_it_is_unready_first_then_accepts_no_more_and_lets_end_what_is_open() {
     let a = Slow::new();
-    let runtime = "[runtime]\nworkers = 2\nshutdown_delay = \"60s\"\n";
+    let runtime = "[runtime]\nworkers = 2\nshutdown_delay = \"20s\"\n";
     let weir = Weir::start(one_pool(&[&a.upstream]) + runtime);
     let address = weir.address();
     let mut idle = weir.connect();
@@ -251,7 +251,7 @@ fn at_the_end_it_is_unready_first_then_accepts_no_more_and_lets_end_what_is_open
         until("it is not ready", || !ready(&weir));
         assert_eq!(weir.get("/quick").status, 200, "it accepts still");
         let mut open = in_the_midst(&weir, "/slow");
-        weir.advance(61);
+        weir.advance(21);
         assert!(idle.is_closed());
         until("it accepts no more", || TcpStream::connect(address).is_err());
         assert!(!stopping.is_finished() && !ready(&weir));

@@ -4,7 +4,7 @@ use crate::harness::{Upstream, Weir, one_pool};
 
 const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 1.2.3.4\r\n\
     x-forwarded-for: 5.6.7.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\
-    X-Forwarded-Port: 1\r\nX-Real-IP: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\n\
+    X-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /admin\r\nX-Real-IP: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\n\
     Connection: x-forwarded-for, forwarded\r\nX-Other: y\r\n\r\n";
 
 /// The fields that the endpoint reads, but for Host and Via.
@@ -36,7 +36,7 @@ fn row_25_what_clients_claim_is_replaced() {
     assert_eq!(told("forwarded = \"rfc7239\""), ["X-Other: y", rfc7239]);
     assert_eq!(told("forwarded = \"both\"").len(), 5);
     // Whoever switches it off lets clients say what they like.
-    assert_eq!(told("forwarded = \"off\"").len(), 8);
+    assert_eq!(told("forwarded = \"off\"").len(), 9);
 }
 
 #[test]
@@ -48,6 +48,7 @@ fn row_25_a_trusted_proxy_is_believed_and_weir_is_added() {
             "X-Forwarded-Proto: https",
             "X-Forwarded-Host: evil",
             "X-Forwarded-Port: 1",
+            "X-Forwarded-Prefix: /admin",
             "X-Real-IP: 1.2.3.4",
             "Forwarded: for=1.2.3.4",
             "X-Other: y",

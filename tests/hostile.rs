@@ -77,6 +77,12 @@ fn a_thousand_slow_clients_hold_little_and_delay_nobody() {
         .collect();
     until("all are there", || running.open().parse::<f64>().is_ok_and(|open| open >= 1000.0));
     let mut witness = Client::connect(running.address);
+    let mut ask = || {
+        witness.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(witness.answer().text(), "hello");
+    };
+    // The crowd has taken all connections to the endpoint, and its backlog: the first one dials.
+    ask();
     let mut waits = Vec::new();
     for _ in 0..200 {
         for stream in slow.iter_mut().take(50) {
@@ -85,8 +91,7 @@ fn a_thousand_slow_clients_hold_little_and_delay_nobody() {
         slow.rotate_left(50);
         #[expect(clippy::disallowed_types, reason = "what a client waits is real time")]
         let begun = std::time::Instant::now();
-        witness.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(witness.answer().text(), "hello");
+        ask();
         waits.push(begun.elapsed());
     }
     waits.sort_unstable();
@@ -146,4 +151,30 @@ fn a_suite_of_attacks_leaves_nothing_behind() {
     let grown = running.resident() - before;
     println!("grown by {grown} KiB");
     assert!(grown <= 4096, "{grown} KiB");
+}
+
+#[test]
+fn tunnels_that_have_half_ended_hold_little() {
+    let upstream = Upstream::scripted(|mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+        peer.read();
+    });
+    let mut running = Running::start(&upstream);
+    let open = |running: &Running| {
+        let mut client = Client::connect(running.address);
+        client
+            .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+        assert_eq!(client.answer().status, 101);
+        client.send("x");
+        assert_eq!(client.rest().unwrap(), b"", "the endpoint has ended");
+        client
+    };
+    drop(open(&running));
+    let before = running.resident();
+    let clients: Vec<_> = (0..200).map(|_| open(&running)).collect();
+    let each = (running.resident() - before) / 200;
+    println!("{each} KiB per half of a tunnel");
+    assert!(each <= 16, "{each} KiB");
+    drop(clients);
 }

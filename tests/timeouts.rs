@@ -1,6 +1,7 @@
 //! How long weir waits, for whom, and what it says when the time is over. The clock is moved, never waited for.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -75,8 +76,12 @@ fn a_body_that_stops_is_a_408_and_does_not_reach_the_endpoint_whole() {
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
     until("the body has begun", || upstream.received().ends_with("hello"));
     weir.advance(4);
-    assert_eq!(client.answer().status, 408);
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.field("connection")), (408, Some("close")));
+    // What comes late is no request, and not answered.
+    client.send("hello").send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(client.is_closed());
+    assert!(!upstream.received().contains("/late"));
     until("the endpoint's connection ends", || upstream.open() == 0);
     assert_eq!(upstream.requests(), 0);
     weir.until_metric("weir_http_refused_total{route=\"none\",reason=\"body_timeout\"}", 1.0);
@@ -216,7 +221,8 @@ fn the_time_for_all_attempts_is_one() {
 #[test]
 fn the_time_for_all_attempts_does_not_run_while_the_client_still_sends() {
     let upstream = Upstream::replying("hello");
-    let more = "[routes.all]\npool = \"app\"\ntimeouts = { response = \"5s\", total = \"6s\" }\n\
+    let more = "[routes.all]\npool = \"app\"\n\
+                timeouts = { response = \"5s\", total = \"6s\", exchange = \"7s\" }\n\
                 [listeners.web.limits]\nmin_body_rate = \"0B/s\"\n";
     let weir = weir(&upstream, more);
     let mut client = weir.connect();
@@ -325,31 +331,46 @@ fn a_client_that_takes_nothing_is_reset() {
     until("the endpoint is released", || upstream.open() == 0);
 }
 
-#[test]
-fn an_endpoint_that_accepts_no_connection_is_a_504() {
-    // A backlog that is full: what is dialled beyond it hangs.
+/// A listening socket whose backlog is full: what is dialled now hangs.
+fn full() -> (SocketAddr, impl Sized) {
     let listener =
         socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
     listener.listen(0).unwrap();
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     let filling: Vec<_> = (0..4)
         .map(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)))
         .collect();
     assert!(filling.iter().any(Result::is_err), "its backlog is full");
-    let text = one_pool(&[&address]) + "[pools.app.connections]\nconnect_timeout = \"5s\"\n";
-    let weir = Weir::start(text);
-    let mut client = weir.connect();
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    until("it is under way", || weir.metric("weir_http_requests_in_flight{route=\"none\"}") == 1.0);
-    weir.advance(4);
-    assert_eq!(weir.metric("weir_http_requests_in_flight{route=\"none\"}"), 1.0);
-    weir.advance(2);
-    assert_eq!(client.answer().status, 504);
-    assert_eq!(
-        weir.metric("weir_http_refused_total{route=\"none\",reason=\"connect_timeout\"}"),
-        1.0
-    );
+    (address, (listener, filling))
+}
+
+#[test]
+fn an_endpoint_that_accepts_no_connection_is_a_504() {
+    let (address, _full) = full();
+    for (timeouts, seconds, reason) in [
+        ("[pools.app.connections]\nconnect_timeout = \"5s\"\n", 5, "connect_timeout"),
+        (
+            "[pools.app.connections]\nconnect_timeout = \"1m\"\n\
+             [policies.p.timeouts]\ntotal = \"5s\"\nresponse = \"5s\"\n",
+            5,
+            "total_timeout",
+        ),
+    ] {
+        let listener = if timeouts.contains("policies") { "policies = \"p\"\n" } else { "" };
+        let text = one_pool(&[&address]).replacen("\n\n", &format!("\n{listener}\n"), 1) + timeouts;
+        let weir = Weir::start(text);
+        let mut client = weir.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let under_way = "weir_http_requests_in_flight{route=\"none\"}";
+        weir.until_metric(under_way, 1.0);
+        weir.advance(seconds - 1);
+        assert_eq!(weir.metric(under_way), 1.0);
+        weir.advance(2);
+        assert_eq!(client.answer().status, 504);
+        let refused = format!("weir_http_refused_total{{route=\"none\",reason=\"{reason}\"}}");
+        weir.until_metric(&refused, 1.0);
+    }
 }
 
 #[test]
@@ -448,7 +469,8 @@ fn a_client_that_waits_for_its_invitation_is_not_timed_but_the_endpoint_is() {
     client.send(expecting);
     until("it was asked", || upstream.received().matches("POST").count() == 3);
     weir.advance(31);
-    assert_eq!(client.answer().status, 504);
+    assert_eq!(client.answer().status, 408, "nor does the client, and neither is to blame");
+    assert_eq!(weir.metric("weir_endpoint_requests_total{pool=\"app\""), 1.0);
 }
 
 #[test]

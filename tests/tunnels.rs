@@ -246,3 +246,57 @@ fn a_tunnel_lives_on_over_reloads_and_keeps_no_old_configuration() {
     });
     assert_eq!(client.send("y").rest_of(1), b"y");
 }
+
+/// An upstream that switches and then says much.
+fn talking(size: usize) -> Upstream {
+    Upstream::scripted(move |mut peer| {
+        switch(&mut peer);
+        peer.send(vec![b'x'; size]);
+        while peer.read().is_some() {}
+    })
+}
+
+#[test]
+fn a_slow_reader_of_a_tunnel_is_busy_and_one_that_takes_nothing_is_reset() {
+    let upstream = talking(64 << 20);
+    let text = one_pool(&[&upstream])
+        + "[routes.all]\npool = \"app\"\ntimeouts = { stream_idle = \"20s\", idle = \"20s\" }\n";
+    let weir = Weir::start(text);
+    let mut client = open(&weir);
+    // There is always more than any buffer holds.
+    for _ in 0..10 {
+        client.rest_of(1 << 20);
+        weir.advance(15);
+    }
+    let streams = "weir_http_streams{route=\"all\",kind=\"websocket\"}";
+    assert_eq!(weir.metric(streams), 1.0, "it has been busy all the time");
+    let upstream = talking(64 << 20);
+    let weir = one_worker(&upstream);
+    let mut client = open(&weir);
+    until("it is given up", || {
+        weir.advance(10);
+        weir.metric("weir_http_refused_total{route=\"none\",reason=\"write_timeout\"}") == 1.0
+    });
+    assert!(client.rest().is_err(), "by a reset");
+    until("the endpoint is released", || upstream.open() == 0);
+}
+
+#[test]
+fn a_tunnel_with_one_end_left_is_not_waited_for_as_long_as_a_whole_one() {
+    let upstream = echoing();
+    let weir = one_worker(&upstream);
+    let mut client = open(&weir);
+    assert_eq!(client.send("x").rest_of(1), b"x");
+    let half = Upstream::scripted(|mut peer| {
+        switch(&mut peer);
+        peer.stream.shutdown(Shutdown::Write).unwrap();
+        while peer.read().is_some() {}
+    });
+    let weir = one_worker(&half);
+    let mut client = open(&weir);
+    assert_eq!(client.rest().unwrap(), b"");
+    client.send("still here");
+    until("it arrives", || half.received().ends_with("still here"));
+    weir.advance(61);
+    until("it is over", || half.open() == 0);
+}

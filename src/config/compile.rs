@@ -154,7 +154,7 @@ impl Making<'_> {
     fn router(&self, name: &Name, listener: &listener::Config) -> Router {
         let mut router = Router::default();
         for (route, section) in &self.config.routes {
-            let belongs = section.listeners.is_empty() || section.listeners.contains(name);
+            let belongs = section.belongs_to(name);
             let (Some(pool), true) = (self.pools.get(&section.pool), belongs) else { continue };
             let own = section.own();
             let named = listener.policies.iter().chain(&*section.policies);

@@ -5,9 +5,9 @@
 use super::{Config, Tree};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::h1::MAX_FIELDS;
-use crate::policy::Policy;
-use crate::policy::timeouts;
-use crate::unit::{Duration, Size};
+use crate::policy::{Policy, timeouts};
+use crate::unit::{Duration, Name, Size};
+use crate::{listener, policy};
 
 /// Adds every time, size and number that is out of range, and every two that contradict.
 pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
@@ -29,9 +29,20 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
     }
     for (name, route) in &config.routes {
         check.timeouts(&["routes", name], &route.timeouts);
-        let named = route.policies.iter().filter_map(|policy| config.policies.get(policy));
         let own = route.own();
-        check.contradiction(name, &Policy::of(named.chain([&own])));
+        // As it is on each of its listeners; one report is enough.
+        let of = config.listeners.iter().filter(|(listener, _)| route.belongs_to(listener));
+        let contradicts = of.map(|(_, listener)| policy(config, listener, &route.policies, &own));
+        if let Some(policy) = contradicts.into_iter().find(contradicts_itself) {
+            check.contradiction("routes", name, &policy);
+        }
+    }
+    for (name, listener) in config.listeners.iter().filter(|(_, one)| one.pool.is_some()) {
+        let none = policy::Config::default();
+        let policy = policy(config, listener, &[], &none);
+        if contradicts_itself(&policy) {
+            check.contradiction("listeners", name, &policy);
+        }
     }
     for (name, pool) in &config.pools {
         let connections = &pool.connections;
@@ -47,6 +58,22 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
         let most = MAX_FIELDS as u16;
         check.number(&["pools", name, "limits", "headers"], pool.limits.headers, 1, most);
     }
+}
+
+/// What holds on a listener, as `compile` merges it.
+fn policy(
+    config: &Config,
+    listener: &listener::Config,
+    named: &[Name],
+    own: &policy::Config,
+) -> Policy {
+    let named = listener.policies.iter().chain(named);
+    Policy::of(named.filter_map(|name| config.policies.get(name)).chain([own]))
+}
+
+/// One attempt may not take longer than all of them.
+fn contradicts_itself(policy: &Policy) -> bool {
+    policy.timeouts.response > policy.timeouts.total
 }
 
 struct Check<'a> {
@@ -96,21 +123,18 @@ impl Check<'_> {
         self.found.push(Diagnostic::new(Code::E0105, self.tree.value(path), problem, label));
     }
 
-    /// One attempt may not take longer than all of them.
-    fn contradiction(&mut self, route: &str, policy: &Policy) {
+    fn contradiction(&mut self, section: &str, name: &str, policy: &Policy) {
         let timeouts = &policy.timeouts;
-        if timeouts.response <= timeouts.total {
-            return;
-        }
-        let path = |key| ["routes", route, "timeouts", key];
+        let path = |key| [section, name, "timeouts", key];
         let written = |key| self.tree.text(&path(key)).map(|(_, at)| at);
         let at = written("response").or_else(|| written("total"));
+        let who = section.trim_end_matches('s');
         let problem = format!(
-            "route `{route}` waits {:?} for an answer, but {:?} for all attempts together: write a \
+            "{who} `{name}` waits {:?} for an answer, but {:?} for all attempts together: write a \
              longer `timeouts.total`, or a shorter `timeouts.response`",
             timeouts.response, timeouts.total
         );
-        let at = at.or_else(|| self.tree.key(&["routes", route]));
+        let at = at.or_else(|| self.tree.value(&[section, name, "policies"]));
         self.found.push(Diagnostic::new(Code::W0109, at, problem, "the two contradict"));
     }
 }

@@ -18,7 +18,7 @@ use crate::{health, pool};
 
 /// Adds what is wrong to `found`.
 pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
-    let mut check = Check { tree, config, found };
+    let mut check = Check { tree, config, found, names: names(tree, config) };
     check.listeners();
     check.routes();
     ties(tree, config, check.found);
@@ -31,6 +31,21 @@ struct Check<'a> {
     tree: &'a Tree<'a>,
     config: &'a Config,
     found: &'a mut Vec<Diagnostic>,
+    /// What may be named, by section.
+    names: BTreeMap<&'static str, BTreeSet<&'a str>>,
+}
+
+/// The names of the sections that are named by others. The tree also has those that could not be read; the structs,
+/// those of a mended section.
+fn names<'a>(tree: &'a Tree<'a>, config: &'a Config) -> BTreeMap<&'static str, BTreeSet<&'a str>> {
+    let section = |name, read: Vec<&'a Name>| {
+        (name, tree.names(name).into_iter().chain(read.into_iter().map(Name::as_str)).collect())
+    };
+    BTreeMap::from([
+        section("pools", config.pools.keys().collect()),
+        section("listeners", config.listeners.keys().collect()),
+        section("policies", config.policies.keys().collect()),
+    ])
 }
 
 impl Check<'_> {
@@ -132,17 +147,9 @@ impl Check<'_> {
             return;
         }
         let section = if what == "policy" { "policies".to_owned() } else { format!("{what}s") };
-        // The tree also has those that could not be read; the structs, those of a mended section.
-        let mut names = self.tree.names(&section);
-        let read: Vec<&str> = match what {
-            "pool" => self.config.pools.keys().map(Name::as_str).collect(),
-            "policy" => self.config.policies.keys().map(Name::as_str).collect(),
-            _ => self.config.listeners.keys().map(Name::as_str).collect(),
-        };
-        names.extend(read.into_iter().filter(|name| !self.tree.names(&section).contains(name)));
-        if names.contains(&name) {
+        let Some(names) = self.names.get(&*section).filter(|names| !names.contains(name)) else {
             return;
-        }
+        };
         let said = shown(name);
         let near = nearest(name, names.iter().copied());
         let named = format!("no {what} `{said}`, named by {who}");

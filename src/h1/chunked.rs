@@ -6,7 +6,7 @@
 use super::Fault;
 
 /// Decodes one chunked body, whatever the pieces it comes in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunks {
     state: State,
     /// Bytes of the chunk that are to come.

@@ -5,7 +5,7 @@ use super::chunked::{Chunks, Decoded, Limits};
 use super::framing::Framing;
 
 /// A body being received.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// This many bytes are to come; 0: it has ended.
     Length(u64),

@@ -36,7 +36,7 @@ fn may_be_a_trailer(name: &[u8]) -> bool {
 const FRONTS: [&str; 6] =
     ["accept", "content-", "if-", "proxy-", "x-forwarded-", "access-control-"];
 /// Names that weir does not know otherwise.
-const HEAD_ONLY: [&str; 14] = [
+const HEAD_ONLY: [&str; 13] = [
     "age",
     "cache-control",
     "early-data",
@@ -50,7 +50,6 @@ const HEAD_ONLY: [&str; 14] = [
     "via",
     "warning",
     "www-authenticate",
-    "x-real-ip",
 ];
 
 #[cfg(test)]

@@ -40,8 +40,11 @@ pub async fn send(
     persistent: bool,
 ) -> Ended {
     let deadline = &connection.deadline;
-    let persistent =
-        persistent && tracked.is_current() && can_be_drained(connection, tracked.failed.is_some());
+    // Who stopped in the midst of a request is not trusted with another (RFC 9110, 15.5.9).
+    let persistent = persistent
+        && tracked.failed != Some(Error::BodyTimeout)
+        && tracked.is_current()
+        && can_be_drained(connection, tracked.failed.is_some());
     let idle = if tracked.is_event_stream() { tracked.become_stream() } else { tracked.idle() };
     if tracked.failed.is_some() {
         // That the time is over is what is said here.

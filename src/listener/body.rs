@@ -34,6 +34,13 @@ impl RequestBody {
     }
 }
 
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        // Nobody reads it any more.
+        self.connection.waits.set(false);
+    }
+}
+
 impl Pull for RequestBody {
     fn poll_pull(
         &mut self,
@@ -41,7 +48,8 @@ impl Pull for RequestBody {
         into: &mut Buffer,
     ) -> Poll<Result<Piece, Broken>> {
         let connection = &*self.connection;
-        let mut payload = connection.payload.get();
+        let before = connection.payload.get();
+        let mut payload = before;
         let piece = poll_payload(
             &mut connection.transport.borrow_mut(),
             &mut payload,
@@ -50,6 +58,10 @@ impl Pull for RequestBody {
             into,
         );
         connection.payload.set(payload);
+        if payload != before {
+            // It has begun, invited or not.
+            connection.expects.set(false);
+        }
         let deadline = &connection.deadline;
         if piece.is_pending() {
             connection.waits.set(true);
@@ -69,9 +81,6 @@ impl Pull for RequestBody {
         connection.waits.set(false);
         if self.pace.go_on(deadline.now(), into.bytes().len()) {
             deadline.disarm(Wait::Body);
-        }
-        if !into.bytes().is_empty() {
-            connection.expects.set(false);
         }
         piece
     }

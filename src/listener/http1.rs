@@ -193,6 +193,8 @@ impl Connection {
         let mut limits = Limits::CLIENT;
         deadline.disarm(Wait::Body);
         deadline.disarm(Wait::End);
+        // An idle connection owns no buffer.
+        drop(self.trailers.take());
         let idle = self.terms.borrow().timeouts.idle.get();
         deadline.arm(Wait::Step, jitter(idle, local.random()));
         let result = poll_fn(|cx| {
@@ -277,7 +279,6 @@ impl Connection {
         if framing == Framing::None {
             return Exchange::new(head, Body::Empty, client, arrival);
         }
-        self.trailers.borrow_mut().clear();
         self.expects.set(head.get(Known::Expect).is_some());
         let body = RequestBody::new(self, framing);
         Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
@@ -322,14 +323,12 @@ impl Connection {
         false
     }
 
-    /// Whether the client has left in the midst of its body. While the body waits for the endpoint nothing is read,
-    /// so that is looked at from time to time.
+    /// Whether the client has left in the midst of its body. While the body waits for the endpoint nothing is read
+    /// that would tell, so that is looked at from time to time.
     fn looks_gone(&self) -> bool {
-        if self.waits.get() {
-            // Then reading tells.
-            return false;
+        if !self.waits.get() {
+            self.deadline.arm(Wait::Body, LOOK);
         }
-        self.deadline.arm(Wait::Body, LOOK);
         self.transport.borrow().has_ended()
     }
 }

@@ -212,9 +212,14 @@ impl Upload {
         self.rest.trailers()
     }
 
-    /// Takes it out, leaving nothing: the connection sends the rest on its own.
+    /// Takes it out, leaving nothing: the connection sends the rest on its own, and only once.
     pub fn take(&mut self) -> Self {
-        mem::take(self)
+        let mut taken = mem::take(self);
+        taken.keep = false;
+        if taken.replayed == taken.kept.len() {
+            (taken.kept, taken.replayed) = (Vec::new(), 0);
+        }
+        taken
     }
 }
 

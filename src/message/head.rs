@@ -173,7 +173,7 @@ impl Head {
 impl Span {
     /// The part between two places.
     pub fn new(range: Range<usize>) -> Self {
-        // Heads are limited to 64 KiB, and what is added behind them to as much again.
+        // Heads are limited to 128 KiB, and what is added behind them to less than that again.
         Self { start: range.start as u32, end: range.end as u32 }
     }
 

@@ -24,6 +24,17 @@ pub enum Side {
     Endpoint,
 }
 
+/// What a tunnel waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// For either side to say something.
+    Nothing,
+    /// For the client to take what waits for it.
+    Client,
+    /// For the endpoint to take something; or, where one side has ended, for the other.
+    Endpoint,
+}
+
 /// One direction of a tunnel.
 #[derive(Default)]
 pub struct Way {
@@ -36,6 +47,17 @@ pub struct Way {
 }
 
 impl Relay {
+    /// What keeps bytes from moving.
+    pub fn waits_for(&self, client: &Transport, endpoint: &Transport) -> Wanted {
+        if !client.is_flushed() {
+            Wanted::Client
+        } else if !endpoint.is_flushed() || self.up.ended || self.down.ended {
+            Wanted::Endpoint
+        } else {
+            Wanted::Nothing
+        }
+    }
+
     /// Carries what there is; ready when both directions have ended.
     ///
     /// # Errors
@@ -88,7 +110,11 @@ impl Way {
                 return Poll::Pending;
             }
             match from.poll_receive(cx, to.takes()).map_err(source)? {
-                Poll::Ready(0) => self.ended = true,
+                Poll::Ready(0) => {
+                    self.ended = true;
+                    // Nothing more is read: what was lent for it goes back.
+                    from.park();
+                }
                 Poll::Ready(_) => {}
                 Poll::Pending => {
                     from.park();

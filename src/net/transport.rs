@@ -231,6 +231,9 @@ impl Transport {
     /// Sends what the kernel has room for, without asking the event loop, which tells of room only when a
     /// third of the kernel's buffer is free: a slow reader may take long for that. Whether any was taken.
     pub fn flush_now(&mut self) -> bool {
+        if self.is_flushed() {
+            return false;
+        }
         let taken = SockRef::from(&self.io).send(&self.outbox[self.written..]).unwrap_or(0);
         self.written += taken;
         self.sent += taken as u64;

@@ -46,7 +46,8 @@ impl Forwarded {
         }
         if !peer.trusted {
             for field in &mut head.fields {
-                field.removed |= is_telling(field.known);
+                let name = &head.bytes[field.name.range()];
+                field.removed |= is_telling(field.known) || is_of_the_family(field.known, name);
             }
         }
         if matches!(self, Self::XForwarded | Self::Both) {
@@ -128,6 +129,12 @@ fn write_address(address: IpAddr, out: &mut Vec<u8>) {
             let _ = write!(out, "{address}");
         }
     }
+}
+
+/// `X-Forwarded-Prefix`, `-Ssl` and others of the family that somebody may believe.
+fn is_of_the_family(known: Known, name: &[u8]) -> bool {
+    known == Known::Other
+        && name.get(..12).is_some_and(|front| front.eq_ignore_ascii_case(b"x-forwarded-"))
 }
 
 /// Whether a field tells of clients.

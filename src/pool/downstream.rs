@@ -28,39 +28,38 @@ pub trait Interim {
     fn is_expecting(&self) -> bool;
 }
 
-/// How long the answer to a request is waited for, over all attempts.
+/// How long the answer to a request is waited for, over all attempts. While the client still sends its body, that is
+/// its own time.
 pub struct Patience<'a> {
     deadline: &'a Deadline,
     /// From the request sent to the head of its answer, per attempt.
     pub response: Duration,
     total: Duration,
-    ends: Duration,
-    received: Cell<bool>,
+    exchange: Duration,
+    /// When the whole request had been received.
+    received: Cell<Option<Duration>>,
 }
 
 impl<'a> Patience<'a> {
-    /// For a request that began at `started`; `Duration::MAX` is no limit. `total` runs when the request has been
-    /// received, `exchange` from now on.
-    pub fn new(
-        deadline: &'a Deadline,
-        started: Duration,
-        [response, total, exchange]: [Duration; 3],
-    ) -> Self {
-        let ends = started.saturating_add(exchange);
-        deadline.arm_until(Wait::End, ends);
-        Self { deadline, response, total, ends, received: Cell::new(false) }
+    /// `Duration::MAX` is no limit. `total` and `exchange` run from when the request has been received: to the head of
+    /// its answer, and to its last byte.
+    pub fn new(deadline: &'a Deadline, [response, total, exchange]: [Duration; 3]) -> Self {
+        deadline.disarm(Wait::End);
+        Self { deadline, response, total, exchange, received: Cell::new(None) }
     }
 
     /// The whole request has been received.
     pub fn received(&self) {
-        if !self.received.replace(true) {
-            let total = self.deadline.now().saturating_add(self.total);
-            self.deadline.arm_until(Wait::End, self.ends.min(total));
+        if self.received.get().is_none() {
+            self.received.set(Some(self.deadline.now()));
+            self.deadline.arm(Wait::End, self.total.min(self.exchange));
         }
     }
 
-    /// The head of the answer has come.
+    /// The head of the answer has come, which may be before all of the request.
     pub fn answered(&self) {
-        self.deadline.arm_until(Wait::End, self.ends);
+        let since = self.received.get().unwrap_or_else(|| self.deadline.now());
+        let late = self.deadline.now().saturating_sub(since);
+        self.deadline.arm(Wait::End, self.exchange.saturating_sub(late));
     }
 }

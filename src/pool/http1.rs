@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
@@ -166,7 +166,6 @@ impl Connection {
         write::request(head, framing, endpoint, self.transport.outbox());
         let mut sending = Sending::new(framing, &self.transport);
         let mut reading = Reading::default();
-        self.trailers.clear();
         deadline.arm(Wait::Step, patience.response);
         let sent = poll_fn(|cx| {
             let (sent, moved) = sending.poll(&mut self.transport, &self.scratch, upload, cx);
@@ -196,8 +195,17 @@ impl Connection {
                 }
                 (Poll::Pending, _) if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
                 (Poll::Pending, _) if !deadline.passed(Wait::Step) => Poll::Pending,
+                // It waits to be invited, and nobody says a word: that is not the endpoint's fault, which may know
+                // of no invitations.
+                (Poll::Pending, Sent::Waiting) if client.interim.is_expecting() => {
+                    Poll::Ready(Err(Broken::Upload(body::Broken::Silent)))
+                }
+                // It does not take what came before its answer.
+                (Poll::Pending, _) if reading.waiting.is_some() => {
+                    Poll::Ready(Err(Broken::Upload(body::Broken::Cut)))
+                }
                 // It is the client's turn, whose time is its listener's to say.
-                (Poll::Pending, Sent::Waiting) if !client.interim.is_expecting() => {
+                (Poll::Pending, Sent::Waiting) => {
                     deadline.arm(Wait::Step, patience.response);
                     Poll::Pending
                 }
@@ -230,7 +238,10 @@ impl Connection {
     ) -> Poll<Result<(), Broken>> {
         loop {
             if let Some(length) = reading.waiting {
-                ready!(client.interim.poll_interim(cx, into));
+                if client.interim.poll_interim(cx, into).is_pending() {
+                    self.transport.park();
+                    return Poll::Pending;
+                }
                 reading.waiting = None;
                 self.transport.consume(length);
             }
@@ -330,6 +341,7 @@ impl Pull for Connection {
 
     fn done(mut self: Box<Self>) {
         self.lease = None;
+        self.trailers = Vec::new();
         let clean = self.persistent
             && self.upload.is_none()
             && self.payload.has_ended()

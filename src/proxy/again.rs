@@ -10,6 +10,7 @@ use crate::endpoint::Outcome;
 use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
 use crate::message::reply::Reply;
+use crate::net::deadline::Wait;
 use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::http1::Broken;
 use crate::route::Route;
@@ -26,9 +27,12 @@ pub async fn forward(
 ) -> Result<Reply, Error> {
     let policy = &route.policy;
     let timeouts = [policy.timeouts.response, policy.timeouts.total, policy.timeouts.exchange];
-    let patience = Patience::new(client.deadline, x.started, timeouts);
+    let patience = Patience::new(client.deadline, timeouts);
     let idempotent = x.head.method.is_idempotent();
     let mut upload = Upload::new(mem::take(&mut x.body), idempotent, policy.max_body);
+    if upload.length() == Some(0) {
+        patience.received();
+    }
     let mut tries = Tries::default();
     let mut last = None;
     let mut now = x.started;
@@ -48,6 +52,9 @@ pub async fn forward(
                 tries.failed(outcome);
                 if !may_retry(outcome, &tries, idempotent) || !upload.is_whole() {
                     return Err(broken.into());
+                }
+                if client.deadline.passed(Wait::End) {
+                    return Err(Error::TotalTimeout);
                 }
                 upload.rewind();
                 now = local.now();

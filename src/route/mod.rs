@@ -55,6 +55,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether it belongs to the listener of this name.
+    pub fn belongs_to(&self, listener: &Name) -> bool {
+        self.listeners.is_empty() || self.listeners.contains(listener)
+    }
+
     /// What the route says itself, as a policy.
     pub fn own(&self) -> policy::Config {
         policy::Config {
