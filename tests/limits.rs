@@ -325,3 +325,24 @@ fn a_kernel_without_descriptors_is_no_fault_of_endpoints_and_no_reason_to_spin()
     );
     assert!(!weir.said().contains("endpoint is unhealthy"));
 }
+
+#[test]
+fn what_one_worker_keeps_idle_is_given_up_for_a_request_of_another() {
+    let a = Upstream::scripted(echo);
+    let b = Upstream::scripted(echo);
+    let other = format!(
+        "[runtime]\nworkers = 2\n[routes.other]\npath = \"/other\"\npool = \"other\"\n\
+         [pools.other]\nendpoints = [\"{b}\"]\n"
+    );
+    let weir = Limited::start(96, &a, &other);
+    // As many as there may be, on both workers: each leaves an idle connection behind.
+    for path in ["/", "/other", "/", "/other"] {
+        let mut clients: Vec<_> = (0..24).map(|_| Client::connect(weir.web)).collect();
+        for client in &mut clients {
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200, "{path}");
+        }
+    }
+}

@@ -38,9 +38,20 @@ impl Descriptors {
         Arc::new(Self { places, short: AtomicUsize::new(0), closed: Notify::new() })
     }
 
-    /// One for a new connection, if one is left.
+    /// One for a connection to an endpoint, if one is left: a request that is here comes before clients who may bring
+    /// one.
     pub fn take(self: &Arc<Self>) -> Option<Descriptor> {
-        self.places.take().map(|place| self.keep(place))
+        self.places.take_first().map(|place| self.keep(place))
+    }
+
+    /// The same, as soon as one is left: workers close idle connections for it.
+    pub async fn ask(self: &Arc<Self>) -> Descriptor {
+        self.keep(self.places.wait_first().await)
+    }
+
+    /// How many requests wait for one.
+    pub fn asked(&self) -> usize {
+        self.places.first()
     }
 
     /// The connection has come that the place was taken for.
@@ -95,6 +106,11 @@ impl Budget {
     pub fn of(limit: u64, own: usize) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(PLENTY);
         Self { limit, own, reserve: (limit / 8).clamp(8, 512) }
+    }
+
+    /// The same when weir has so many more open for itself.
+    pub const fn with(self, more: usize) -> Self {
+        Self { own: self.own + more, ..self }
     }
 
     /// How many connections it carries, of clients and to endpoints.

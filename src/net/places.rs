@@ -14,6 +14,9 @@ pub struct Places {
     limit: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
+    /// Those who come before all who wait in turn.
+    first: AtomicUsize,
+    freed_for_first: Notify,
 }
 
 /// A place that is taken, given back when it is dropped.
@@ -27,6 +30,8 @@ impl Places {
             limit: AtomicUsize::new(limit),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
+            first: AtomicUsize::new(0),
+            freed_for_first: Notify::new(),
         })
     }
 
@@ -52,10 +57,33 @@ impl Places {
         self.taken() >= self.limit()
     }
 
-    /// A place, if one is free.
+    /// A place, if one is free that nobody with precedence waits for.
     pub fn take(self: &Arc<Self>) -> Option<Place> {
+        if self.first() > 0 { None } else { self.take_first() }
+    }
+
+    /// A place, if one is free, before all who wait.
+    pub fn take_first(self: &Arc<Self>) -> Option<Place> {
         let more = |taken: usize| (taken < self.limit()).then(|| taken + 1);
         self.taken.fetch_update(SeqCst, SeqCst, more).ok().map(|_| Place(Arc::clone(self)))
+    }
+
+    /// How many wait with precedence.
+    pub fn first(&self) -> usize {
+        self.first.load(SeqCst)
+    }
+
+    /// A place, as soon as one is free, before those who wait in turn.
+    pub async fn wait_first(self: &Arc<Self>) -> Place {
+        let _first = First::begin(self);
+        loop {
+            let mut freed = std::pin::pin!(self.freed_for_first.notified());
+            freed.as_mut().enable();
+            if let Some(place) = self.take_first() {
+                return place;
+            }
+            freed.await;
+        }
     }
 
     /// A place, as soon as one is free. Who waits first is served first.
@@ -77,9 +105,36 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, SeqCst);
         // Who begins to wait counts itself before it looks, so one of the two sees the other.
-        if self.0.waiting.load(SeqCst) > 0 {
-            self.0.freed.notify_one();
+        if self.0.first() > 0 {
+            self.0.freed_for_first.notify_one();
+        } else {
+            self.0.call_next();
         }
+    }
+}
+
+impl Places {
+    fn call_next(&self) {
+        if self.waiting.load(SeqCst) > 0 {
+            self.freed.notify_one();
+        }
+    }
+}
+
+/// Somebody who waits with precedence; those who stood back are called when it does not wait any more.
+struct First<'a>(&'a Places);
+
+impl<'a> First<'a> {
+    fn begin(places: &'a Places) -> Self {
+        places.first.fetch_add(1, SeqCst);
+        Self(places)
+    }
+}
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        self.0.first.fetch_sub(1, SeqCst);
+        self.0.call_next();
     }
 }
 
@@ -143,6 +198,24 @@ mod tests {
         let Poll::Ready(place) = first.as_mut().poll(cx) else { panic!("it was its turn") };
         drop(place);
         assert!(second.as_mut().poll(cx).is_ready());
+    }
+
+    #[test]
+    fn who_has_precedence_is_served_before_who_has_waited_longest() {
+        let places = Places::new(1);
+        let cx = &mut Context::from_waker(Waker::noop());
+        let taken = places.take().unwrap();
+        let mut in_turn = pin!(places.wait());
+        assert!(in_turn.as_mut().poll(cx).is_pending());
+        {
+            let mut first = pin!(places.wait_first());
+            assert!(first.as_mut().poll(cx).is_pending());
+            drop(taken);
+            assert!(in_turn.as_mut().poll(cx).is_pending() && places.take().is_none());
+            let Poll::Ready(place) = first.as_mut().poll(cx) else { panic!("it comes first") };
+            drop(place);
+        }
+        assert!(in_turn.as_mut().poll(cx).is_ready());
     }
 
     #[test]

@@ -115,10 +115,11 @@ impl Connections {
             return Ok(connection);
         }
         deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
-        let (stream, descriptor) = match self.dial(&lease.endpoint, deadline).await {
+        let descriptor = self.descriptor(deadline).await?;
+        let stream = match self.dial(&lease.endpoint, deadline).await {
             Err(Broken::NoDescriptor) => {
-                // A request is worth more than what waits for one.
-                self.clear();
+                // The kernel has none, whatever is counted here.
+                self.give_up(1);
                 self.dial(&lease.endpoint, deadline).await?
             }
             dialled => dialled?,
@@ -132,14 +133,26 @@ impl Connections {
         Ok(connection)
     }
 
-    async fn dial(
-        &self,
-        endpoint: &Endpoint,
-        deadline: &Deadline,
-    ) -> Result<(TcpStream, Descriptor), Broken> {
-        let descriptor = self.descriptors.take().ok_or(Broken::NoDescriptor)?;
+    /// A descriptor for a new connection. If there is none, one that waits for a request is closed for it: of this
+    /// worker at once, of another at its next sweep.
+    async fn descriptor(&self, deadline: &Deadline) -> Result<Descriptor, Broken> {
+        if let Some(descriptor) = self.descriptors.take() {
+            return Ok(descriptor);
+        }
+        self.give_up(1);
+        let mut asking = pin!(self.descriptors.ask());
+        poll_fn(|cx| match asking.as_mut().poll(cx) {
+            Poll::Ready(descriptor) => Poll::Ready(Ok(descriptor)),
+            Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
+            Poll::Pending if deadline.passed(Wait::Step) => Poll::Ready(Err(Broken::NoDescriptor)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    async fn dial(&self, endpoint: &Endpoint, deadline: &Deadline) -> Result<TcpStream, Broken> {
         let mut dial = pin!(socket::dial(endpoint.address));
-        let stream = poll_fn(|cx| match dial.as_mut().poll(cx) {
+        poll_fn(|cx| match dial.as_mut().poll(cx) {
             Poll::Ready(Ok(stream)) => Poll::Ready(Ok(stream)),
             Poll::Ready(Err(error)) if is_shortage(&error) => {
                 Poll::Ready(Err(Broken::NoDescriptor))
@@ -154,8 +167,7 @@ impl Connections {
             }
             Poll::Pending => Poll::Pending,
         })
-        .await?;
-        Ok((stream, descriptor))
+        .await
     }
 
     /// Closes what has been idle for too long, was closed by its endpoint or whose endpoint leaves, and forgets
@@ -168,6 +180,26 @@ impl Connections {
             Rc::strong_count(stack) > 1 || !stack.idle.borrow().is_empty()
         });
         cut
+    }
+
+    /// Closes idle ones if requests wait for a descriptor, perhaps on another worker.
+    pub fn make_room(&self) {
+        let asked = self.descriptors.asked();
+        if asked > 0 {
+            self.give_up(asked);
+        }
+    }
+
+    /// Closes so many of those that are idle, the longest idle of each endpoint first.
+    fn give_up(&self, mut count: usize) {
+        for stack in self.stacks.borrow().values() {
+            let first = {
+                let mut idle = stack.idle.borrow_mut();
+                let first = count.min(idle.len());
+                idle.drain(..first).collect::<Vec<_>>()
+            };
+            count -= first.len();
+        }
     }
 
     /// Closes all that are idle.

@@ -49,6 +49,8 @@ pub struct Process {
 struct Core {
     shared: Arc<Shared>,
     budget: Budget,
+    /// How many listeners that was measured with.
+    listening: usize,
     source: Arc<Source>,
     log: access_log::Switch,
     loader: Box<dyn Loader>,
@@ -108,6 +110,7 @@ impl Process {
         let budget = Budget::measure()?;
         shared.descriptors.places.set_limit(budget.connections());
         let core = Arc::new(Core {
+            listening: first.listeners.len(),
             budget,
             source: Arc::new(Source::new(Arc::clone(&shared), dropped)),
             shared,
@@ -266,7 +269,10 @@ impl Core {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
         self.log.set(&running.blueprint.access_log);
-        let clients = running.blueprint.process.max_connections.or_else(|| self.budget.clients());
+        let more = running.blueprint.listeners.len().saturating_sub(self.listening);
+        let budget = self.budget.with(more * running.workers.len());
+        self.shared.descriptors.places.set_limit(budget.connections());
+        let clients = running.blueprint.process.max_connections.or_else(|| budget.clients());
         self.shared.connections.set_limit(clients);
         let snapshot = Arc::clone(&running.blueprint.snapshot);
         let before = self.shared.snapshot.swap(Arc::clone(&snapshot));

@@ -180,6 +180,7 @@ impl Sweeps {
         let before = self.leaving.len();
         self.leaving.retain(|listener| !listener.leaving.is_over(now));
         let mut cut = self.leaving.len() < before;
+        local.connections.make_room();
         if thoroughly {
             cut |= local.connections.sweep(now);
             local.lines.borrow_mut().flush();
