@@ -17,7 +17,8 @@ const UPGRADE: &str =
 const SWITCH: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// An upstream that begins its answers and ends those that it is told to.
+/// An upstream that begins its answers and ends those that it is told to; what is asked below `/silent` it never
+/// answers.
 struct Slow {
     upstream: Upstream,
     /// The paths whose answers may end.
@@ -36,6 +37,8 @@ impl Slow {
                     while peer.read().is_some() {
                         peer.send("pong");
                     }
+                } else if path.starts_with("/silent") {
+                    is_told(&mut peer, || false);
                 } else if path.starts_with("/slow") {
                     peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
                     if !is_told(&mut peer, || listens.lock().iter().any(|told| told == path)) {
@@ -143,6 +146,20 @@ fn an_answer_of_an_endpoint_that_leaves_may_end_within_drain_and_no_later() {
     }
 }
 
+#[test]
+fn a_client_that_takes_nothing_does_not_hold_on_to_an_endpoint_that_leaves() {
+    let long = "x".repeat(32 << 20);
+    let (leaves, stays) = (Upstream::replying(&long), Upstream::replying("stays"));
+    let weir = Weir::start(drained(&[&leaves]));
+    let mut client = weir.connect();
+    client.send(GET);
+    until("the answer has begun", || has_answer(&client));
+    assert_eq!(weir.reload(drained(&[&stays])), Reloaded::Accepted);
+    weir.advance(6);
+    until("the endpoint is left alone", || leaves.open() == 0);
+    assert!(client.try_answer().is_err(), "it is broken off");
+}
+
 /// Asks until the request is with the one that never answers.
 fn unanswered(weir: &Weir, silent: &Upstream, request: &str) -> Client {
     let seen = silent.requests();
@@ -241,20 +258,24 @@ fn ready(weir: &Weir) -> bool {
 #[test]
 fn at_the_end_it_is_unready_first_then_accepts_no_more_and_lets_end_what_is_open() {
     let a = Slow::new();
-    let runtime = "[runtime]\nworkers = 2\nshutdown_delay = \"20s\"\n";
+    let runtime = "[runtime]\nworkers = 2\nshutdown_delay = \"5s\"\n";
     let weir = Weir::start(one_pool(&[&a.upstream]) + runtime);
     let address = weir.address();
     let mut idle = weir.connect();
     assert_eq!(idle.send(get("/quick")).answer().status, 200);
+    let mut half = weir.connect();
+    half.send("GET /quick HTTP/1.1\r\n");
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| weir.process().stop());
         until("it is not ready", || !ready(&weir));
         assert_eq!(weir.get("/quick").status, 200, "it accepts still");
         let mut open = in_the_midst(&weir, "/slow");
-        weir.advance(21);
+        weir.advance(6);
         assert!(idle.is_closed());
         until("it accepts no more", || TcpStream::connect(address).is_err());
         assert!(!stopping.is_finished() && !ready(&weir));
+        let answer = half.send("Host: a\r\n\r\n").answer();
+        assert_eq!((answer.status, answer.field("connection")), (200, Some("close")));
         a.tell("/slow");
         assert_eq!(open.rest().unwrap(), b"0\r\n\r\n", "it ends, and its connection with it");
         stopping.join().unwrap();
@@ -295,9 +316,11 @@ fn what_is_still_open_after_drain_timeout_is_cut() {
     let text = one_pool(&[&a.upstream]) + "[runtime]\nworkers = 2\ndrain_timeout = \"1h\"\n";
     let weir = Weir::start(&text);
     let (mut answer, mut tunnel) = (in_the_midst(&weir, "/slow"), tunnel(&weir));
-    let mut waits = weir.connect();
-    waits.send("GET / HTTP/1.1\r\n");
-    weir.until_metric("weir_listener_connections{listener=\"web\"}", 3.0);
+    let (mut half, mut unanswered) = (weir.connect(), weir.connect());
+    half.send("GET / HTTP/1.1\r\n");
+    unanswered.send(get("/silent"));
+    weir.until_metric("weir_http_requests_in_flight{route=\"none\"}", 3.0);
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 4.0);
     let address = weir.address();
     // What counts is what is written when the end begins.
     assert_eq!(weir.reload(text.replace("1h", "5s")), Reloaded::Accepted);
@@ -309,9 +332,9 @@ fn what_is_still_open_after_drain_timeout_is_cut() {
         weir.advance(6);
         stopping.join().unwrap();
         assert!(is_reset(&mut answer) && is_reset(&mut tunnel));
-        assert!(waits.is_closed());
+        assert!(half.is_closed() && is_reset(&mut unanswered));
     });
-    assert_eq!(weir.metric("weir_http_refused_total{route=\"none\",reason=\"stopped\"}"), 2.0);
+    assert_eq!(weir.metric("weir_http_refused_total{route=\"none\",reason=\"stopped\"}"), 3.0);
     assert_eq!(weir.metric("weir_listener_connections{listener=\"web\"}"), 0.0);
 }
 
@@ -333,6 +356,7 @@ fn spawned(
 
 /// Waits for its end: its exit code, and all that it has said.
 fn ended(mut weir: Spawned) -> (Option<i32>, String) {
+    until("it ends", || weir.child().try_wait().unwrap().is_some());
     let stderr = weir.child().stderr.take().unwrap();
     let said = io::read_to_string(stderr).unwrap();
     (weir.child().wait().unwrap().code(), said)

@@ -224,6 +224,19 @@ impl Limited {
 }
 
 #[test]
+fn a_limit_that_carries_no_connection_is_a_sentence_at_the_start() {
+    let a = Upstream::replying("a");
+    let directory = tempfile::tempdir().unwrap();
+    let text = one_pool(&[&a]) + "[metrics]\naddress = \"off\"\n[runtime]\nworkers = 1\n";
+    std::fs::write(directory.path().join("weir.toml"), text).unwrap();
+    let mut weir = Spawned::start_with_files(directory.path(), 28);
+    let stderr = weir.child().stderr.take().unwrap();
+    let said = std::io::read_to_string(stderr).unwrap();
+    assert_eq!(weir.child().wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("limit on open files is 28") && said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
 fn a_crowd_of_clients_leaves_descriptors_for_endpoints_and_metrics() {
     let a = Upstream::replying("a");
     let mut weir = Limited::start(64, &a, "[runtime]\nworkers = 2\n");
@@ -264,7 +277,8 @@ fn a_request_takes_the_descriptor_of_an_idle_connection_or_is_told_that_there_is
         ));
     }
     let weir = Limited::start(64, &app, &besides);
-    let (mut asking, mut slowly) = (served(weir.web), served(weir.web));
+    let mut asking = served(weir.web);
+    let mut slowly: Vec<_> = (0..8).map(|_| served(weir.web)).collect();
     // All other descriptors are taken, but for that of the one idle connection.
     let crowd: Vec<_> = (0..100).map(|_| waiting(weir.web)).collect();
     let paused = "weir_listener_accept_pauses_total{listener=\"web\",reason=\"descriptors\"}";
@@ -274,8 +288,14 @@ fn a_request_takes_the_descriptor_of_an_idle_connection_or_is_told_that_there_is
         let answer = asking.send(get(path)).answer();
         assert_eq!((answer.status, answer.text().as_str()), (200, path));
     }
-    slowly.send(get("/slow"));
-    slow.until_requests(1);
+    // Whatever is idle is taken by one of these, and kept; who finds nothing is told so.
+    for client in &mut slowly {
+        client.send(get("/slow"));
+    }
+    until("they have what there is, or nothing", || {
+        let told = "weir_http_refused_total{route=\"slow\",reason=\"no_descriptor\"}";
+        slow.requests() as f64 + weir.metric(told) == 8.0
+    });
     let answer = asking.send(get("/other")).answer();
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("no connection to an endpoint"), "{}", answer.text());

@@ -56,7 +56,7 @@ pub async fn accept(
 }
 
 /// The places that a connection needs, as far as they are taken: one of its listener, one of the process, one
-/// among the descriptors. Always in this order, so that nobody waits in a circle.
+/// among the descriptors. Always in this order, so that nobody waits in a circle: who waits keeps what it has.
 #[derive(Default)]
 struct Entry([Option<Place>; 3]);
 
@@ -87,7 +87,7 @@ impl Entry {
                 Err(closed) => {
                     let cause = if closed == 2 { Cause::Descriptors } else { Cause::Limit };
                     let _waiting = listener.pauses.begin(cause);
-                    self.0[closed] = Some(gates[closed].wait().await);
+                    self.wait(closed, gates).await;
                 }
             }
         }
@@ -104,6 +104,15 @@ impl Entry {
             }
         }
         Ok(())
+    }
+
+    /// Waits for a place of this gate.
+    async fn wait(&mut self, closed: usize, gates: [&Arc<Places>; 3]) {
+        self.0[closed] = Some(gates[closed].wait().await);
+        if gates.iter().any(|gate| gate.is_overrun()) {
+            // A limit was lowered meanwhile: a place that was taken before must not let anybody in.
+            *self = Self::default();
+        }
     }
 }
 
@@ -183,3 +192,33 @@ impl Listener {
 
 /// How long accepting pauses at most when the kernel has no descriptor left.
 const PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn a_place_that_was_taken_under_a_higher_limit_lets_nobody_in() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        for (limit, kept) in [(1, true), (0, false)] {
+            let (listener, process) = (Places::new(1), Places::new(1));
+            let descriptors = Places::new(1);
+            let gates = [&listener, &process, &descriptors];
+            let other = process.take();
+            let mut entry = Entry::default();
+            assert_eq!(entry.take(gates), Err(1), "the process is full");
+            {
+                let mut waiting = pin!(entry.wait(1, gates));
+                assert!(waiting.as_mut().poll(cx).is_pending());
+                listener.set_limit(limit);
+                drop(other);
+                assert!(waiting.as_mut().poll(cx).is_ready());
+            }
+            assert_eq!(entry.take(gates).is_ok(), kept, "a limit of {limit}");
+        }
+    }
+}

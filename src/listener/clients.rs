@@ -1,7 +1,8 @@
 //! `listeners.NAME.limits.connections_per_client`: how many connections of a listener are whose.
 //!
 //! Counted over all workers, so behind locks: of a sixteenth of all clients each, held for a look, once per
-//! connection and not at all while there is no such limit. A client is forgotten with its last connection.
+//! connection and not at all while there is no such limit; what came then is never counted. A client is forgotten
+//! with its last connection.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;

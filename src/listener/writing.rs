@@ -70,6 +70,9 @@ impl<'a> Writing<'a> {
         if self.deadline.passed(Wait::End) {
             return Poll::Ready(Err(Error::ExchangeTimeout));
         }
+        if body.is_cut() {
+            return Poll::Ready(Err(Error::Truncated));
+        }
         match body.poll_upload(cx) {
             Ok(true) if self.blocked.0.is_none() => self.deadline.arm(Wait::Step, self.idle),
             Err(Broken::Cut) => return Poll::Ready(Err(Error::ClientGone)),

@@ -32,6 +32,11 @@ pub trait Pull {
         Vec::new()
     }
 
+    /// Whether what is left of it is not to be waited for: the time of its endpoint is over.
+    fn is_cut(&self) -> bool {
+        false
+    }
+
     /// After an answer that switches protocols: the connection itself, to be a tunnel. `None`: it is to end now.
     fn tunnel(&mut self) -> Option<&mut Transport> {
         None
@@ -81,6 +86,11 @@ impl Body {
             Self::Memory(bytes) => Some(bytes.len() as u64),
             Self::Stream(source) => source.length(),
         }
+    }
+
+    /// Whether what is left of it is not to be waited for.
+    pub fn is_cut(&self) -> bool {
+        matches!(self, Self::Stream(source) if source.is_cut())
     }
 
     /// The next bytes, into an empty buffer.

@@ -57,6 +57,11 @@ impl Places {
         self.taken() >= self.limit()
     }
 
+    /// Whether more are taken than there are: the limit has been lowered.
+    pub fn is_overrun(&self) -> bool {
+        self.taken() > self.limit()
+    }
+
     /// A place, if one is free that nobody with precedence waits for.
     pub fn take(self: &Arc<Self>) -> Option<Place> {
         if self.first() > 0 { None } else { self.take_first() }
@@ -250,7 +255,9 @@ mod tests {
         places.set_limit(2);
         let Poll::Ready(second) = second.as_mut().poll(cx) else { panic!("there is room now") };
         places.set_limit(1);
+        assert!(places.is_overrun());
         drop(first);
+        assert!(places.is_full() && !places.is_overrun());
         assert!(places.take().is_none(), "one is still in, and that is all");
         drop(second);
         assert!(places.take().is_some());

@@ -186,13 +186,7 @@ impl Connection {
                 // Whatever became of the request's body, an answer is an answer.
                 (Poll::Ready(answer), _) => Poll::Ready(answer.map(|()| sent)),
                 (Poll::Pending, Sent::Broken(broken)) => Poll::Ready(Err(Broken::Upload(broken))),
-                (Poll::Pending, _) if self.home.is_cut() => {
-                    Poll::Ready(Err(if sending.is_unsent(&self.transport) {
-                        Broken::Refused
-                    } else {
-                        Broken::Reset
-                    }))
-                }
+                (Poll::Pending, _) if self.home.is_cut() => Poll::Ready(Err(Broken::Reset)),
                 (Poll::Pending, _) if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
                 (Poll::Pending, _) if !deadline.passed(Wait::Step) => Poll::Pending,
                 // It waits to be invited, and nobody says a word: that is not the endpoint's fault, which may know
@@ -299,14 +293,15 @@ impl Pull for Connection {
         cx: &mut Context<'_>,
         into: &mut Buffer,
     ) -> Poll<Result<Piece, body::Broken>> {
-        if self.home.is_cut() && !self.payload.has_ended() {
-            return Poll::Ready(Err(body::Broken::Cut));
-        }
         poll_payload(&mut self.transport, &mut self.payload, &mut self.trailers, cx, into)
     }
 
     fn trailers(&self) -> Vec<u8> {
         self.trailers.clone()
+    }
+
+    fn is_cut(&self) -> bool {
+        self.home.is_cut() && !self.payload.has_ended()
     }
 
     fn tunnel(&mut self) -> Option<&mut Transport> {

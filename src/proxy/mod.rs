@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Cache};
+
 use crate::message::head::Head;
 use crate::net::clock::{Clock, Date};
 use crate::net::deadline::Deadlines;
@@ -18,7 +20,6 @@ use crate::net::scratch::{FreeList, Scratch};
 use crate::pool::connections::Connections;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::Lines;
-use arc_swap::{ArcSwap, Cache};
 
 mod again;
 mod attempt;

@@ -273,7 +273,9 @@ impl Core {
         let budget = self.budget.with(more * running.workers.len());
         self.shared.descriptors.places.set_limit(budget.connections());
         let clients = running.blueprint.process.max_connections.or_else(|| budget.clients());
-        self.shared.connections.set_limit(clients);
+        // Limits that fall come before those that rise: nobody slips in between.
+        let connections = &self.shared.connections;
+        connections.set_limit(clients.min(connections.limit()));
         let snapshot = Arc::clone(&running.blueprint.snapshot);
         let before = self.shared.snapshot.swap(Arc::clone(&snapshot));
         let now = self.shared.clock.now();
@@ -300,6 +302,7 @@ impl Core {
         for plan in plans {
             plan.listener.obey(&plan.settings);
         }
+        connections.set_limit(clients);
         *self.source.listeners.lock() = plans.iter().map(|p| Arc::clone(&p.listener)).collect();
         for (plan, address, sockets) in bound.listeners {
             running.addresses.insert(plan.settings.name.clone(), address);

@@ -116,10 +116,13 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) -> usiz
     local.connections.clear();
     local.deadlines.wake_all();
     let until = local.now().saturating_add(patience);
-    while local.open.get() > 0 && local.now() < until {
+    while local.now() < until {
         ticks.tick().await;
         sweeps.sweep(&local);
         local.connections.clear();
+        if local.open.get() == 0 {
+            break;
+        }
     }
     let cut = cut(&local).await;
     local.lines.borrow_mut().flush();
