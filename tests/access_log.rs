@@ -60,3 +60,37 @@ fn every_request_has_one_line_that_says_what_became_of_it() {
         assert_eq!(json[line]["weir.result"], result);
     }
 }
+
+#[test]
+fn a_second_signal_loses_no_line_of_what_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let a = Upstream::scripted(|mut peer| {
+        while let Some(request) = peer.request() {
+            if !request.contains("/never") {
+                peer.reply("hello");
+            }
+        }
+    });
+    let port = refusing();
+    let text = format!(
+        "[listeners.web]\naddress = \"{port}\"\npool = \"p\"\n[metrics]\naddress = \"off\"\n\
+         [pools.p]\nendpoints = [\"{a}\"]\n"
+    );
+    std::fs::write(directory.path().join("weir.toml"), text).unwrap();
+    let mut weir = Spawned::start(directory.path(), &["run"]);
+    until("it listens", || std::net::TcpStream::connect(port).is_ok());
+    let mut client = Client::connect(port);
+    for _ in 0..50 {
+        assert_eq!(client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").answer().status, 200);
+    }
+    let mut never = Client::connect(port);
+    never.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+    a.until_requests(51);
+    weir.signal("TERM");
+    until("it accepts no more", || std::net::TcpStream::connect(port).is_err());
+    weir.signal("TERM");
+    let said = std::io::read_to_string(weir.child().stdout.take().unwrap()).unwrap();
+    assert_eq!(weir.child().wait().unwrap().code(), Some(0));
+    assert_eq!(said.matches("\"http.response.status_code\":200").count(), 50, "{said}");
+    assert_eq!(said.matches("\"weir.reason\":\"stopped\"").count(), 1, "{said}");
+}

@@ -366,3 +366,51 @@ fn what_one_worker_keeps_idle_is_given_up_for_a_request_of_another() {
         }
     }
 }
+
+#[test]
+fn connections_that_idle_at_endpoints_keep_no_client_out() {
+    let together = Arc::new(AtomicUsize::new(0));
+    let here = Arc::clone(&together);
+    let a = Upstream::scripted(move |mut peer| {
+        while let Some(request) = peer.request() {
+            if request.contains("/together") {
+                here.fetch_add(1, SeqCst);
+                until("all are here", || here.load(SeqCst) >= 24);
+            }
+            peer.reply("hello");
+        }
+    });
+    let weir = Limited::start(96, &a, "[runtime]\nworkers = 2\n");
+    let mut busy: Vec<_> = (0..24).map(|_| Client::connect(weir.web)).collect();
+    for client in &mut busy {
+        client.send("GET /together HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    for client in &mut busy {
+        assert_eq!(client.answer().status, 200);
+    }
+    weir.until_metric("weir_pool_connections{pool=\"app\",state=\"idle\"}", 24.0);
+    // More than there is room for beside those, but no more than clients may have.
+    let quiet: Vec<_> = (0..36).map(|_| Client::connect(weir.web)).collect();
+    weir.until_metric(OPEN, 36.0);
+    served(weir.web);
+    drop(quiet);
+}
+
+#[test]
+fn who_reads_nothing_and_says_nothing_does_not_close_the_metrics_port() {
+    let a = Upstream::replying("hello");
+    let weir = Limited::start(96, &a, "[runtime]\nworkers = 1\n");
+    let get = "GET /metrics HTTP/1.1\r\nHost: m\r\n\r\n";
+    let _crowd: Vec<_> = (0..40)
+        .map(|n| {
+            let mut client = Client::connect(weir.metrics);
+            if n % 2 == 0 {
+                client.stream().set_nonblocking(true).unwrap();
+                client.send(get.repeat(2000));
+            }
+            client
+        })
+        .collect();
+    assert_eq!(weir.metric("weir_config_generation"), 1.0);
+    served(weir.web);
+}

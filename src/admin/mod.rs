@@ -1,5 +1,6 @@
 //! The metrics port: /metrics, /livez and /readyz, and nothing else. On the control runtime, over hyper.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::Encoder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 pub mod metrics;
 
@@ -26,16 +27,25 @@ pub async fn serve(listener: TcpListener, source: Arc<Source>, connections: usiz
     let mut serving = JoinSet::new();
     // A scraper needs one; a crowd must not take the process's descriptors.
     let places = Arc::new(Semaphore::new(connections));
+    let mut oldest: VecDeque<AbortHandle> = VecDeque::new();
     loop {
         while serving.try_join_next().is_some() {}
+        oldest.retain(|connection| !connection.is_finished());
+        if places.available_permits() == 0 {
+            // Whoever comes is served, and not kept out by those who came and do nothing.
+            oldest.pop_front().into_iter().for_each(|connection| connection.abort());
+        }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (registry, source) = (registry.clone(), Arc::clone(&source));
-                serving.spawn(async move {
+                oldest.push_back(serving.spawn(async move {
                     let _place = place;
-                    connection(stream, registry, source).await;
-                });
+                    let served = connection(stream, registry, source);
+                    if tokio::time::timeout(LIFETIME, served).await.is_err() {
+                        tracing::debug!("a connection to the metrics port took too long");
+                    }
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "the metrics port cannot accept");
@@ -95,3 +105,6 @@ fn answer(
         _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n"),
     }
 }
+
+/// A connection to the metrics port is closed after this: a reader that reads nothing is no reader.
+const LIFETIME: Duration = Duration::from_secs(10);

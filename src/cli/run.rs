@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -100,15 +102,23 @@ impl Signals {
                     _ = interrupt.recv() => break,
                 }
             }
-            let stopping = tokio::task::spawn_blocking(move || process.stop());
+            let process = Arc::new(process);
+            let stopped = Arc::clone(&process);
+            let mut stopping = tokio::task::spawn_blocking(move || stopped.stop());
             tokio::select! {
-                _ = stopping => return,
+                _ = &mut stopping => return,
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             tracing::warn!("stopped at once by a second signal");
+            process.hurry();
+            // What is cut shows that it is, and what has ended is in the access log.
+            let _ = tokio::time::timeout(LAST, stopping).await;
         });
         // The thread that waits for open connections does not hold up a second signal.
         runtime.shutdown_background();
     }
 }
+
+/// How long a process that is stopped at once may take to say its last words.
+const LAST: Duration = Duration::from_secs(1);

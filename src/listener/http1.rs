@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -147,7 +148,7 @@ async fn answer(
             tunnel::run(connection, tracked).await
         }
         Some(tracked) => {
-            let persistent = keep_alive && !local.stopping.get();
+            let persistent = keep_alive && !local.shared.ending.load(Relaxed);
             answer::send(connection, local, tracked, asked, persistent).await
         }
         None => Ended::Close,

@@ -20,6 +20,8 @@ pub struct Descriptors {
     pub places: Arc<Places>,
     /// How many wait because the kernel has none, whatever is counted here.
     short: AtomicUsize,
+    /// How many are of connections to endpoints.
+    endpoints: AtomicUsize,
     closed: Notify,
 }
 
@@ -29,34 +31,50 @@ pub struct Descriptor {
     _closed: Closed,
 }
 
-struct Closed(Arc<Descriptors>);
+struct Closed {
+    home: Arc<Descriptors>,
+    of_endpoint: bool,
+}
 
 impl Descriptors {
     /// For so many connections.
     pub fn new(connections: usize) -> Arc<Self> {
         let places = Places::new(connections);
-        Arc::new(Self { places, short: AtomicUsize::new(0), closed: Notify::new() })
+        let (short, endpoints) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { places, short, endpoints, closed: Notify::new() })
     }
 
     /// One for a connection to an endpoint, if one is left: a request that is here comes before clients who may bring
     /// one.
     pub fn take(self: &Arc<Self>) -> Option<Descriptor> {
-        self.places.take_first().map(|place| self.keep(place))
+        self.places.take_first().map(|place| self.keep_for_endpoint(place))
     }
 
     /// The same, as soon as one is left: workers close idle connections for it.
     pub async fn ask(self: &Arc<Self>) -> Descriptor {
-        self.keep(self.places.wait_first().await)
+        self.keep_for_endpoint(self.places.wait_first().await)
     }
 
-    /// How many requests wait for one.
-    pub fn asked(&self) -> usize {
-        self.places.first()
+    /// How many idle connections to endpoints should be closed: for requests that wait for one, and for clients that
+    /// do, as long as endpoints have more than their fifth.
+    pub fn wanted(&self) -> usize {
+        if self.places.waiting() == 0 {
+            return self.places.first();
+        }
+        let most = self.places.limit() / 5;
+        let over = self.endpoints.load(SeqCst).saturating_sub(most);
+        // How many clients stand behind an acceptor that waits is not known: a part of it at each look.
+        self.places.first() + over.div_ceil(4)
     }
 
     /// The connection has come that the place was taken for.
     pub fn keep(self: &Arc<Self>, place: Place) -> Descriptor {
-        Descriptor { _place: place, _closed: Closed(Arc::clone(self)) }
+        Descriptor { _place: place, _closed: Closed { home: Arc::clone(self), of_endpoint: false } }
+    }
+
+    fn keep_for_endpoint(self: &Arc<Self>, place: Place) -> Descriptor {
+        self.endpoints.fetch_add(1, SeqCst);
+        Descriptor { _place: place, _closed: Closed { home: Arc::clone(self), of_endpoint: true } }
     }
 
     /// Waits until a connection is closed; others of the process may close files unheard.
@@ -68,8 +86,11 @@ impl Descriptors {
 
 impl Drop for Closed {
     fn drop(&mut self) {
-        if self.0.short.load(SeqCst) > 0 {
-            self.0.closed.notify_waiters();
+        if self.of_endpoint {
+            self.home.endpoints.fetch_sub(1, SeqCst);
+        }
+        if self.home.short.load(SeqCst) > 0 {
+            self.home.closed.notify_waiters();
         }
     }
 }

@@ -73,6 +73,11 @@ impl Places {
         self.taken.fetch_update(SeqCst, SeqCst, more).ok().map(|_| Place(Arc::clone(self)))
     }
 
+    /// How many wait in turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(SeqCst)
+    }
+
     /// How many wait with precedence.
     pub fn first(&self) -> usize {
         self.first.load(SeqCst)

@@ -182,11 +182,11 @@ impl Connections {
         cut
     }
 
-    /// Closes idle ones if requests wait for a descriptor, perhaps on another worker.
+    /// Closes idle ones if somebody waits for a descriptor, perhaps on another worker.
     pub fn make_room(&self) {
-        let asked = self.descriptors.asked();
-        if asked > 0 {
-            self.give_up(asked);
+        let wanted = self.descriptors.wanted();
+        if wanted > 0 {
+            self.give_up(wanted);
         }
     }
 

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
@@ -40,6 +40,10 @@ pub struct Shared {
     pub descriptors: Arc<Descriptors>,
     /// Connections lost to a bug in weir.
     pub panics: AtomicU64,
+    /// The process is to end: answers say that their connection does.
+    pub ending: AtomicBool,
+    /// … and waits for nobody.
+    pub hurried: AtomicBool,
 }
 
 /// What one worker owns. It never leaves its thread.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -89,6 +89,8 @@ impl Process {
             connections: Places::new(usize::MAX),
             descriptors: Descriptors::new(usize::MAX),
             panics: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
         });
         let dropped = Arc::new(AtomicU64::new(0));
         let (lines, writer, log) = access_log::open(&first.access_log, workers, &dropped);
@@ -188,10 +190,18 @@ impl Process {
     pub fn stop(&self) {
         let Core { source, control, shared, running, .. } = &*self.core;
         source.stop();
+        shared.ending.store(true, Relaxed);
         let config = running.lock().blueprint.process.clone();
         shutdown::delay(control, shared, config.shutdown_delay.get());
         let workers = std::mem::take(&mut running.lock().workers);
         shutdown::drain(workers, shared, config.drain_timeout.get());
+    }
+}
+
+impl Process {
+    /// Whoever stops it waits no longer: connections are cut now, and the log is written.
+    pub fn hurry(&self) {
+        self.core.shared.hurried.store(true, Relaxed);
     }
 }
 

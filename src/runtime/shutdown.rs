@@ -2,7 +2,8 @@
 //! under way, then it cuts what is left.
 
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -17,12 +18,12 @@ pub fn delay(control: &Handle, shared: &Arc<Shared>, delay: Duration) {
     }
     tracing::info!("stopping: not ready any more, accepting for {delay:?}");
     let (done, over) = channel();
-    let shared = Arc::clone(shared);
+    let (waiting, hurried) = (Arc::clone(shared), || shared.hurried.load(Relaxed));
     control.spawn(async move {
-        shared.clock.sleep(delay).await;
+        waiting.clock.sleep(delay).await;
         let _ = done.send(());
     });
-    let _ = over.recv();
+    while over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) && !hurried() {}
 }
 
 /// Accepts no more, lets connections end within `patience` and cuts the others; returns when the workers are gone.
@@ -42,3 +43,6 @@ pub fn end(workers: Vec<Worker>, patience: Duration) -> usize {
     }
     workers.into_iter().map(|worker| worker.thread.join().unwrap_or(0)).sum()
 }
+
+/// How soon a second signal is heard.
+const LOOK: Duration = Duration::from_millis(50);

@@ -116,7 +116,7 @@ async fn run(local: Rc<Local>, mut commands: UnboundedReceiver<Command>) -> usiz
     local.connections.clear();
     local.deadlines.wake_all();
     let until = local.now().saturating_add(patience);
-    while local.now() < until {
+    while local.now() < until && !local.shared.hurried.load(Relaxed) {
         ticks.tick().await;
         sweeps.sweep(&local);
         local.connections.clear();
@@ -200,7 +200,7 @@ const SECOND: u32 = 10;
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::{AtomicBool, AtomicU64};
 
     use arc_swap::ArcSwap;
 
@@ -227,6 +227,8 @@ mod tests {
             connections: Places::new(1),
             descriptors: Descriptors::new(1),
             panics: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
         });
         let alive = || Alive { number: 0, shared: Arc::clone(&shared) };
         drop(alive());
