@@ -3,7 +3,7 @@
 //! better with a documented setting is set.
 //!
 //! Equal for all: one worker, keep-alive on both sides without a limit, the request passed on with the
-//! client's `Host` and no field added, no access log, no file written on the way.
+//! client's `Host` and no field added (but for weir's `Via`, which cannot be switched off), no access log, no file written on the way.
 
 use std::env;
 use std::path::PathBuf;
@@ -145,6 +145,7 @@ address = "127.0.0.1:{listen}"
 [routes.all]
 path_prefix = "/"
 pool = "up"
+forwarded = "off"
 
 [pools.up]
 endpoints = ["127.0.0.1:{origin}"]
