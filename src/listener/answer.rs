@@ -31,14 +31,15 @@ pub enum Ended {
     Close,
 }
 
-/// Sends the answer of a request, if it has one, and then drops what tracked it.
+/// Sends the answer of a request, if it has one. What becomes of the connection; `None`: it is of no use any
+/// more.
 pub async fn send(
     connection: &Rc<Connection>,
     local: &Rc<Local>,
-    mut tracked: Tracked,
+    tracked: &mut Tracked,
     asked: Asked,
     persistent: bool,
-) -> Ended {
+) -> Option<Ended> {
     let deadline = &connection.deadline;
     // Who stopped in the midst of a request is not trusted with another (RFC 9110, 15.5.9).
     let persistent = persistent
@@ -50,7 +51,7 @@ pub async fn send(
         // That the time is over is what is said here.
         deadline.disarm(Wait::End);
     }
-    let Some(reply) = &mut tracked.reply else { return Ended::Close };
+    let reply = tracked.reply.as_mut()?;
     let mut body = mem::take(&mut reply.body);
     let (framing, connection_says) = form(reply, &body, asked, persistent);
     let bodiless = is_bodiless(reply, asked);
@@ -75,16 +76,21 @@ pub async fn send(
             connection.transport.borrow().reset_on_close();
         }
         tracked.fail(error);
-        return Ended::Close;
+        return None;
     }
     if framing == Framing::UntilClose {
         connection.transport.borrow().end_on_close();
     }
     tracked.ended = true;
     body.done();
-    drop(tracked);
+    let closes = connection_says == write::Connection::Close || framing == Framing::UntilClose;
+    Some(if closes { Ended::Close } else { Ended::KeepAlive })
+}
+
+/// After an answer: reads past what is left of the request, and closes in peace if it is to be closed.
+pub async fn settle(connection: &Rc<Connection>, ended: Ended) -> Ended {
     let whole = connection.payload.get().has_ended();
-    if connection_says == write::Connection::Close || framing == Framing::UntilClose {
+    if ended == Ended::Close {
         let unread = {
             let mut transport = connection.transport.borrow_mut();
             !transport.received().is_empty() || !transport.is_silent_now()

@@ -28,7 +28,7 @@ use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::transport::Transport;
 use crate::pool::downstream::{Downstream, Interim};
 use crate::proxy::error::Error;
-use crate::proxy::finish::{Tracked, refused};
+use crate::proxy::finish::{Tracked, refused, track};
 use crate::proxy::{Local, http};
 
 /// A client's connection; shared by the task and the body of the request it is working on.
@@ -124,8 +124,16 @@ async fn next<'a>(
     let client = connection.client.get();
     match result {
         Ok((head, message)) => {
-            let x = connection.exchange(head, message, client, arrival);
-            Some(Box::pin(answer(connection, local, x, message.persistent)))
+            let mut tracked = track(local, connection.exchange(head, message, client, arrival));
+            Some(Box::pin(async move {
+                let answered = answer(connection, local, &mut tracked, message.persistent).await;
+                // The request ends here; its connection may have something left to do.
+                drop(tracked);
+                match answered {
+                    Some(ended) => answer::settle(connection, ended).await,
+                    None => Ended::Close,
+                }
+            }))
         }
         Err(NoHead::Closed) => None,
         Err(NoHead::Refused(error)) => {
@@ -135,24 +143,25 @@ async fn next<'a>(
     }
 }
 
-/// Answers one request: the spine's answer is written, and what becomes of the connection.
+/// Answers one request: the spine's answer is written. What becomes of the connection; `None`: it is of no
+/// use any more.
 async fn answer(
     connection: &Rc<Connection>,
     local: &Rc<Local>,
-    x: Exchange,
+    tracked: &mut Tracked,
     keep_alive: bool,
-) -> Ended {
-    let asked = Asked { head: x.head.method == Method::Head, version: x.head.version };
-    match connection.handled(local, x).await {
-        Some(tracked) if tracked.reply.as_ref().is_some_and(|reply| reply.head.status == 101) => {
-            tunnel::run(connection, tracked).await
-        }
-        Some(tracked) => {
-            let persistent = keep_alive && !local.shared.ending.load(Relaxed);
-            answer::send(connection, local, tracked, asked, persistent).await
-        }
-        None => Ended::Close,
+) -> Option<Ended> {
+    let head = &tracked.x.head;
+    let asked = Asked { head: head.method == Method::Head, version: head.version };
+    if !connection.handle(local, tracked).await {
+        return None;
     }
+    if tracked.reply.as_ref().is_some_and(|reply| reply.head.status == 101) {
+        tunnel::run(connection, tracked).await;
+        return None;
+    }
+    let persistent = keep_alive && !local.shared.ending.load(Relaxed);
+    answer::send(connection, local, tracked, asked, persistent).await
 }
 
 /// Answers bytes that are not a request, and closes.
@@ -285,22 +294,22 @@ impl Connection {
         Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
     }
 
-    /// Lets the spine work. `None`: the client has left, and with it the request; whatever it was waiting
+    /// Lets the spine work. `false`: the client has left, and with it the request; whatever it was waiting
     /// for is dropped.
-    async fn handled(&self, local: &Rc<Local>, x: Exchange) -> Option<Tracked> {
+    async fn handle(&self, local: &Rc<Local>, tracked: &mut Tracked) -> bool {
         let chunks = self.terms.borrow().limits.chunks();
         let downstream = Downstream { deadline: &self.deadline, chunks, interim: self };
-        let mut handling = pin!(http::handle(local, x, &downstream));
+        let mut handling = pin!(http::handle(local, tracked, &downstream));
         poll_fn(|cx| {
-            if let Poll::Ready(tracked) = handling.as_mut().poll(cx) {
-                return Poll::Ready(Some(tracked));
+            if handling.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(true);
             }
             if self.poll_gone(cx) {
-                return Poll::Ready(None);
+                return Poll::Ready(false);
             }
             let mut transport = self.transport.borrow_mut();
             if matches!(transport.poll_flush(cx), Poll::Ready(Err(_))) {
-                return Poll::Ready(None);
+                return Poll::Ready(false);
             }
             transport.park();
             Poll::Pending

@@ -5,7 +5,6 @@ use std::mem;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::answer::Ended;
 use super::http1::Connection;
 use crate::h1::write;
 use crate::message::body::Body;
@@ -32,10 +31,10 @@ impl Drop for Tunnel {
 }
 
 /// Carries bytes both ways behind a 101, which is passed on first.
-pub async fn run(connection: &Rc<Connection>, mut tracked: Tracked) -> Ended {
+pub async fn run(connection: &Rc<Connection>, tracked: &mut Tracked) {
     let stream_idle = tracked.become_stream();
     let (idle, write) = (tracked.idle(), connection.terms.borrow().timeouts.write.get());
-    let Some(reply) = &mut tracked.reply else { return Ended::Close };
+    let Some(reply) = &mut tracked.reply else { return };
     let mut tunnel = Tunnel { body: mem::take(&mut reply.body), ended: false };
     write::interim(&reply.head, connection.transport.borrow_mut().outbox());
     let deadline = &connection.deadline;
@@ -87,5 +86,4 @@ pub async fn run(connection: &Rc<Connection>, mut tracked: Tracked) -> Ended {
         Ok(()) => tracked.ended = true,
         Err(error) => tracked.fail(error),
     }
-    Ended::Close
 }

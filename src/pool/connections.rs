@@ -115,22 +115,31 @@ impl Connections {
             return Ok(connection);
         }
         deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
+        // Most requests need none: what dialling takes is not carried by each of them.
+        let mut connection = Box::pin(self.fresh(stack, deadline)).await?;
+        connection.hold(lease);
+        Ok(connection)
+    }
+
+    /// A new connection.
+    async fn fresh(
+        &self,
+        stack: Rc<Stack>,
+        deadline: &Deadline,
+    ) -> Result<Box<Connection>, Broken> {
         let descriptor = self.descriptor(deadline).await?;
-        let stream = match self.dial(&lease.endpoint, deadline).await {
+        let stream = match self.dial(&stack.endpoint, deadline).await {
             Err(Broken::NoDescriptor) => {
                 // The kernel has none, whatever is counted here.
                 self.give_up(1);
-                self.dial(&lease.endpoint, deadline).await?
+                self.dial(&stack.endpoint, deadline).await?
             }
             dialled => dialled?,
         };
         stack.shard().active.add(1);
         let transport = Transport::new(stream, Rc::clone(&self.scratch));
         let (scratch, now) = (Rc::clone(&self.scratch), deadline.now());
-        let connection = Connection::new(transport, descriptor, scratch, stack, now);
-        let mut connection = Box::new(connection);
-        connection.hold(lease);
-        Ok(connection)
+        Ok(Box::new(Connection::new(transport, descriptor, scratch, stack, now)))
     }
 
     /// A descriptor for a new connection. If there is none, one that waits for a request is closed for it: of this

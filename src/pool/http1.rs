@@ -20,7 +20,6 @@ use crate::h1::payload::Payload;
 use crate::h1::{Limits, Partial, response, write};
 use crate::message::body::{self, Body, Piece, Pull, Upload};
 use crate::message::head::Head;
-use crate::message::reply::Reply;
 use crate::net::deadline::Wait;
 use crate::net::descriptors::Descriptor;
 use crate::net::scratch::{Buffer, Scratch};
@@ -146,8 +145,8 @@ impl Connection {
         }
     }
 
-    /// Sends a request and waits for the head of its answer, which is read into `into`. The upload is
-    /// taken only when there is an answer; else it can be sent again, if it is whole.
+    /// Sends a request and waits for the head of its answer, which is read into `into`; its body is what is returned.
+    /// The upload is taken only when there is an answer; else it can be sent again, if it is whole.
     ///
     /// # Errors
     /// Why there is no answer; the connection is closed.
@@ -158,8 +157,8 @@ impl Connection {
         client: &Downstream<'_>,
         patience: &Patience<'_>,
         limits: &Limits,
-        mut into: Head,
-    ) -> Result<Reply, Broken> {
+        into: &mut Head,
+    ) -> Result<Body, Broken> {
         let deadline = client.deadline;
         let framing = upload.length().map_or(Framing::Chunked, Framing::of_length);
         let endpoint = self.lease.as_ref().map_or("", |lease| &lease.endpoint.name);
@@ -179,7 +178,7 @@ impl Connection {
             {
                 return Poll::Ready(Err(Broken::Upload(broken)));
             }
-            match (self.poll_head(cx, head, client, limits, &mut reading, &mut into), sent) {
+            match (self.poll_head(cx, head, client, limits, &mut reading, into), sent) {
                 (Poll::Ready(Err(Broken::Reset)), _) if sending.is_unsent(&self.transport) => {
                     Poll::Ready(Err(Broken::Refused))
                 }
@@ -218,7 +217,7 @@ impl Connection {
             // The answer may go on, but nothing comes after it.
             Sent::Refused | Sent::Broken(_) => self.persistent = false,
         }
-        Ok(Reply { head: into, body: Body::Stream(self) })
+        Ok(Body::Stream(self))
     }
 
     fn poll_head(

@@ -105,8 +105,9 @@ pub async fn send(
     let answer = match local.connections.connect(lease, pool, reuse, client.deadline).await {
         Ok(connection) => {
             tries.reused = connection.reused;
-            let (limits, into) = (pool.config.limits.head(), local.heads.take());
-            connection.send(&x.head, upload, client, patience, &limits, into).await
+            let (limits, mut head) = (pool.config.limits.head(), local.heads.take());
+            let answer = connection.send(&x.head, upload, client, patience, &limits, &mut head);
+            answer.await.map(|body| Reply { head, body })
         }
         Err(broken) => Err(broken),
     };

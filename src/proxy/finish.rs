@@ -142,18 +142,16 @@ impl Tracked {
     }
 
     /// An endpoint has answered.
-    pub fn answer(mut self, reply: Reply) -> Self {
+    pub fn answer(&mut self, reply: Reply) {
         self.reply = Some(reply);
-        self
     }
 
     /// Weir answers with an error.
-    pub fn refuse(mut self, error: Error) -> Self {
+    pub fn refuse(&mut self, error: Error) {
         self.fail(error);
         if error.row().status != 0 {
             self.reply = Some(error.reply(self.local.heads.take()));
         }
-        self
     }
 
     /// The request failed, or its answer was broken off.
