@@ -200,6 +200,42 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
+    use crate::listener::Settings;
+    use crate::proxy::Shared;
+    use crate::telemetry::access_log;
+    use crate::telemetry::http::ListenerMetrics;
+    use crate::unit::Name;
+
+    /// threats.md, row 54. Nothing from the wire panics, so a bug is made here.
+    #[tokio::test]
+    async fn a_panic_ends_its_own_connection_only_and_is_counted() {
+        let shared = Shared::bare();
+        let (mut lines, _writer, _switch) =
+            access_log::open(&access_log::Config::default(), 1, &Arc::default());
+        let local = Local::new(0, Arc::clone(&shared), lines.remove(0));
+        let settings = Arc::new(Settings::new(&Name::none(), &toml::from_str(SECTION).unwrap()));
+        let listener = Arc::new(Listener::new(0, ListenerMetrics::new(1), settings));
+        let open = || {
+            let places = [listener.places.take().unwrap(), Places::new(1).take().unwrap()];
+            let descriptor = shared.descriptors.take().unwrap();
+            Open::new(&listener, &local, (places, descriptor, None))
+        };
+        let other = open();
+        let lost = open();
+        let tasks = tokio::task::LocalSet::new();
+        let task = tasks.spawn_local(async move {
+            let _lost = lost;
+            panic!("as a bug would");
+        });
+        assert!(tasks.run_until(task).await.is_err_and(|error| error.is_panic()));
+        assert_eq!(shared.panics.load(Relaxed), 1);
+        assert_eq!(local.open.get(), 1, "the other one goes on");
+        drop(other);
+        assert_eq!(shared.panics.load(Relaxed), 1, "an ordinary end is none");
+        assert_eq!(local.open.get(), 0);
+    }
+
+    const SECTION: &str = "address = \"127.0.0.1:0\"";
 
     #[test]
     fn a_place_that_was_taken_under_a_higher_limit_lets_nobody_in() {

@@ -46,6 +46,30 @@ pub struct Shared {
     pub hurried: AtomicBool,
 }
 
+#[cfg(test)]
+impl Shared {
+    /// For a test of what works without a configuration.
+    pub fn bare() -> Arc<Self> {
+        let snapshot = Snapshot {
+            generation: 1,
+            routers: Vec::new(),
+            listeners: Vec::new(),
+            routes: std::collections::BTreeMap::new(),
+            pools: std::collections::BTreeMap::new(),
+            unmatched: Arc::new(crate::telemetry::http::RouteMetrics::new(1)),
+        };
+        Arc::new(Self {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            clock: Clock::new(),
+            connections: Places::new(1),
+            descriptors: Descriptors::new(8),
+            panics: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
+        })
+    }
+}
+
 /// What one worker owns. It never leaves its thread.
 pub struct Local {
     /// The worker's number.

@@ -199,37 +199,11 @@ const SECOND: u32 = 10;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::atomic::{AtomicBool, AtomicU64};
-
-    use arc_swap::ArcSwap;
-
     use super::*;
-    use crate::net::clock::Clock;
-    use crate::net::descriptors::Descriptors;
-    use crate::net::places::Places;
-    use crate::snapshot::Snapshot;
-    use crate::telemetry::http::RouteMetrics;
 
     #[test]
     fn a_worker_that_ends_by_a_panic_is_counted() {
-        let snapshot = Snapshot {
-            generation: 1,
-            routers: Vec::new(),
-            listeners: Vec::new(),
-            routes: BTreeMap::new(),
-            pools: BTreeMap::new(),
-            unmatched: Arc::new(RouteMetrics::new(1)),
-        };
-        let shared = Arc::new(Shared {
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
-            clock: Clock::new(),
-            connections: Places::new(1),
-            descriptors: Descriptors::new(1),
-            panics: AtomicU64::new(0),
-            ending: AtomicBool::new(false),
-            hurried: AtomicBool::new(false),
-        });
+        let shared = Shared::bare();
         let alive = || Alive { number: 0, shared: Arc::clone(&shared) };
         drop(alive());
         assert_eq!(shared.panics.load(Relaxed), 0);
