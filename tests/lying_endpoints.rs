@@ -351,3 +351,20 @@ fn row_43_what_an_idle_connection_says_never_answers_another_request() {
         }
     }
 }
+
+/// What was answered before must reach a client that is still sending (RFC 9112, 9.6): a reset might overtake it.
+#[test]
+fn a_broken_answer_ends_the_connection_without_a_reset() {
+    let broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nz".to_vec();
+    let upstream = saying(vec![broken]);
+    let weir = one_worker(&upstream);
+    let mut client = weir.connect();
+    ask(&mut ask(&mut client, "sound"), 0);
+    for n in 0..8_000 {
+        ask(&mut client, format!("further/{n}"));
+    }
+    assert_eq!(client.answer().text(), "/sound");
+    let rest = client.rest().expect("it ends in peace");
+    let rest = String::from_utf8(rest).unwrap();
+    assert!(rest.ends_with("chunked\r\n\r\n"), "{rest}");
+}

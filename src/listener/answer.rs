@@ -72,11 +72,14 @@ pub async fn send(
     })
     .await;
     if let Err(error) = written {
+        tracked.fail(error);
         if error == Error::WriteTimeout {
             connection.transport.borrow().reset_on_close();
         }
-        tracked.fail(error);
-        return None;
+        // Without its end the answer tells by itself that it was broken off; a reset might overtake the answers
+        // before it (RFC 9112, 9.6).
+        let tells = !matches!(error, Error::WriteTimeout | Error::ClientGone | Error::Stopped);
+        return (tells && framing != Framing::UntilClose).then_some(Ended::Close);
     }
     if framing == Framing::UntilClose {
         connection.transport.borrow().end_on_close();
