@@ -128,7 +128,7 @@ fn check_prints_the_report_and_exits_78() {
     let good = weir(&["-c", "config/reference.toml", "check"]);
     assert_eq!(good.status.code(), Some(0));
     let told = String::from_utf8_lossy(&good.stdout).into_owned();
-    assert_eq!(told, "ok: config/reference.toml: 1 listener, 2 routes, 2 pools\n");
+    assert_eq!(told, "ok: config/reference.toml: 1 listener, 4 routes, 2 pools\n");
 }
 
 #[test]

@@ -11,7 +11,8 @@ const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 1.2.
 fn told(listener: &str, route: &str, request: &str) -> Vec<String> {
     let upstream = Upstream::replying("hello");
     let text = one_pool(&[&upstream]).replacen("\n\n", &format!("\n{listener}\n\n"), 1);
-    let weir = Weir::start(text + &format!("[routes.all]\npool = \"app\"\n{route}\n"));
+    let weir =
+        Weir::start(text + &format!("[routes.all]\npool = \"app\"\nrequest_id = false\n{route}\n"));
     assert_eq!(weir.connect().send(request).answer().text(), "hello");
     let received = upstream.received();
     let lines = received.lines().skip(1).take_while(|line| !line.is_empty());

@@ -359,7 +359,7 @@ fn a_broken_answer_ends_the_connection_without_a_reset() {
     let upstream = saying(vec![broken]);
     let weir = one_worker(&upstream);
     let mut client = weir.connect();
-    ask(&mut ask(&mut client, "sound"), 0);
+    ask(ask(&mut client, "sound"), 0);
     for n in 0..8_000 {
         ask(&mut client, format!("further/{n}"));
     }

@@ -146,6 +146,7 @@ address = "127.0.0.1:{listen}"
 path_prefix = "/"
 pool = "up"
 forwarded = "off"
+request_id = false
 
 [pools.up]
 endpoints = ["127.0.0.1:{origin}"]

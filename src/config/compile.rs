@@ -14,9 +14,9 @@ use crate::balance::Candidate;
 use crate::diagnostic::Fault;
 use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, Settings};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::pool::{self, Pool};
-use crate::route::{Route, Router};
+use crate::route::{Route, Router, Target};
 use crate::runtime::{Blueprint, Plan};
 use crate::snapshot::Snapshot;
 use crate::telemetry::http::{ListenerMetrics, PoolMetrics, RouteMetrics};
@@ -154,38 +154,39 @@ impl Making<'_> {
     fn router(&self, name: &Name, listener: &listener::Config) -> Router {
         let mut router = Router::default();
         for (route, section) in &self.config.routes {
-            let belongs = section.belongs_to(name);
-            let (Some(pool), true) = (self.pools.get(&section.pool), belongs) else { continue };
+            let target = Target::new(route, section, self.pools);
+            let (Some(target), true) = (target, section.belongs_to(name)) else { continue };
             let own = section.own();
             let named = listener.policies.iter().chain(&*section.policies);
             let named = named.filter_map(|name| self.config.policies.get(name));
-            let policy = Policy::of(named.chain([&own]));
-            let metrics = self.metrics.get(route).unwrap_or(self.unmatched);
-            router.insert(section, &self.route(route, pool, policy, metrics));
+            let merged = policy::Config::merged(named.chain([&own]));
+            let made = Route {
+                name: route.clone(),
+                target,
+                policy: Policy::new(merged, &|name| section.segment(name)),
+                metrics: Arc::clone(self.metrics.get(route).unwrap_or(self.unmatched)),
+                config: Some(section.clone()),
+            };
+            router.insert(section, &self.route(made));
         }
         if let Some(pool) = listener.pool.as_ref().and_then(|pool| self.pools.get(pool)) {
             let named = listener.policies.iter();
-            let policy = Policy::of(named.filter_map(|name| self.config.policies.get(name)));
-            router.set_fallback(&self.route(&Name::none(), pool, policy, self.unmatched));
+            let named = named.filter_map(|name| self.config.policies.get(name));
+            router.set_fallback(&self.route(Route {
+                name: Name::none(),
+                target: Target::Pool(Arc::clone(pool)),
+                policy: Policy::new(policy::Config::merged(named), &|_| None),
+                metrics: Arc::clone(self.unmatched),
+                config: None,
+            }));
         }
         router
     }
 
-    /// A route: the same as before, if nothing about it has changed.
-    fn route(
-        &self,
-        name: &Name,
-        pool: &Arc<Pool>,
-        policy: Policy,
-        metrics: &Arc<RouteMetrics>,
-    ) -> Arc<Route> {
-        let old = self.before.get(name).copied();
-        let same = |old: &&Arc<Route>| Arc::ptr_eq(&old.pool, pool) && old.policy == policy;
-        if let Some(old) = old.filter(same) {
-            return Arc::clone(old);
-        }
-        let (name, pool, metrics) = (name.clone(), Arc::clone(pool), Arc::clone(metrics));
-        Arc::new(Route { name, pool, policy, metrics })
+    /// The same route as before, if nothing about it has changed.
+    fn route(&self, made: Route) -> Arc<Route> {
+        let old = self.before.get(&made.name).filter(|old| old.is_same(&made));
+        old.map_or_else(|| Arc::new(made), |old| Arc::clone(old))
     }
 }
 

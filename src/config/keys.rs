@@ -88,8 +88,16 @@ impl Unknown<'_> {
         }
         let inner: Vec<(&str, &str)> = all.iter().filter_map(|one| one.rsplit_once('.')).collect();
         let homes = |key: &str| -> Vec<String> {
-            let homes = inner.iter().filter(|(_, last)| *last == key);
-            homes.map(|(home, _)| self.home(home)).collect()
+            let homes: Vec<&str> =
+                inner.iter().filter(|(_, last)| *last == key).map(|(home, _)| *home).collect();
+            // A table belongs where there is a table of this name, another value elsewhere.
+            let fits = |home: &&str| {
+                let table = format!("{home}.{key}.");
+                all.iter().any(|one| one.starts_with(&table)) == self.table
+            };
+            let fitting: Vec<&str> = homes.iter().copied().filter(fits).collect();
+            let best = if fitting.is_empty() { homes } else { fitting };
+            best.into_iter().map(|home| self.home(home)).collect()
         };
         let elsewhere = homes(self.key);
         if !elsewhere.is_empty() {

@@ -5,7 +5,7 @@
 use super::{Config, Tree};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::h1::MAX_FIELDS;
-use crate::policy::{Policy, timeouts};
+use crate::policy::{Timeouts, timeouts as times};
 use crate::unit::{Duration, Name, Size};
 use crate::{listener, policy};
 
@@ -32,16 +32,16 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
         let own = route.own();
         // As it is on each of its listeners; one report is enough.
         let of = config.listeners.iter().filter(|(listener, _)| route.belongs_to(listener));
-        let contradicts = of.map(|(_, listener)| policy(config, listener, &route.policies, &own));
-        if let Some(policy) = contradicts.into_iter().find(contradicts_itself) {
-            check.contradiction("routes", name, &policy);
+        let mut each = of.map(|(_, listener)| timeouts(config, listener, &route.policies, &own));
+        if let Some(timeouts) = each.find(contradict) {
+            check.contradiction("routes", name, &timeouts);
         }
     }
     for (name, listener) in config.listeners.iter().filter(|(_, one)| one.pool.is_some()) {
         let none = policy::Config::default();
-        let policy = policy(config, listener, &[], &none);
-        if contradicts_itself(&policy) {
-            check.contradiction("listeners", name, &policy);
+        let timeouts = timeouts(config, listener, &[], &none);
+        if contradict(&timeouts) {
+            check.contradiction("listeners", name, &timeouts);
         }
     }
     for (name, pool) in &config.pools {
@@ -61,19 +61,20 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
 }
 
 /// What holds on a listener, as `compile` merges it.
-fn policy(
+fn timeouts(
     config: &Config,
     listener: &listener::Config,
     named: &[Name],
     own: &policy::Config,
-) -> Policy {
+) -> Timeouts {
     let named = listener.policies.iter().chain(named);
-    Policy::of(named.filter_map(|name| config.policies.get(name)).chain([own]))
+    let named = named.filter_map(|name| config.policies.get(name));
+    Timeouts::new(&policy::Config::merged(named.chain([own])).timeouts)
 }
 
 /// One attempt may not take longer than all of them.
-fn contradicts_itself(policy: &Policy) -> bool {
-    policy.timeouts.response > policy.timeouts.total
+fn contradict(timeouts: &Timeouts) -> bool {
+    timeouts.response > timeouts.total
 }
 
 struct Check<'a> {
@@ -82,7 +83,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn timeouts(&mut self, section: &[&str; 2], timeouts: &timeouts::Config) {
+    fn timeouts(&mut self, section: &[&str; 2], timeouts: &times::Config) {
         for (key, time, may_be_zero) in timeouts.all() {
             if let Some(time) = time {
                 self.time(&[section[0], section[1], "timeouts", key], time, may_be_zero);
@@ -123,8 +124,7 @@ impl Check<'_> {
         self.found.push(Diagnostic::new(Code::E0105, self.tree.value(path), problem, label));
     }
 
-    fn contradiction(&mut self, section: &str, name: &str, policy: &Policy) {
-        let timeouts = &policy.timeouts;
+    fn contradiction(&mut self, section: &str, name: &str, timeouts: &Timeouts) {
         let path = |key| [section, name, "timeouts", key];
         let written = |key| self.tree.text(&path(key)).map(|(_, at)| at);
         let at = written("response").or_else(|| written("total"));

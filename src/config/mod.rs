@@ -18,7 +18,9 @@ mod files;
 mod keys;
 mod limits;
 mod load;
+mod policies;
 mod read;
+mod routes;
 mod ties;
 mod tree;
 mod validate;
@@ -30,7 +32,7 @@ use limits::limits;
 use read::read;
 use ties::ties;
 use tree::{Place, Tree};
-use validate::validate;
+use validate::{Check, validate};
 use wrong::Error;
 
 pub use compile::compile;

@@ -1,57 +1,134 @@
-//! Two routes that some request could take equally well.
+//! Routes that get in each other's way: two that some request could take equally well, and one that no request
+//! can ever reach.
 //!
-//! Called by `validate.rs`. The most specific route takes a request, whatever the order in the file;
-//! so two that ask for the same host and path on a common listener contradict each other.
+//! Called by `validate.rs`. The most specific route takes a request, whatever the order in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Config, Tree};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::route;
-use crate::route::table::Place;
+use crate::route::matcher::Conditions;
+use crate::route::place::{Beginnings, Host, Path, Place};
+use crate::route::table::Table;
 use crate::unit::Name;
 
-/// Adds each pair of routes that some request could take equally well.
+/// A route of the file, as it is compared with others.
+struct Known<'a> {
+    name: &'a Name,
+    route: &'a route::Config,
+    places: Vec<Place>,
+    conditions: Conditions,
+}
+
+/// Adds each pair of routes that some request could take equally well, and each route that none can reach.
 pub fn ties(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
-    let mut seen: BTreeMap<Place, Vec<(&Name, &route::Config)>> = BTreeMap::new();
+    // Without a condition that could not be read, a route would seem to match more than it does.
+    let sound = |name: &Name| !tree.is_wrong(&["routes", name.as_str()], found);
+    let routes = config.routes.iter().filter(|(name, _)| sound(name));
+    let routes: Vec<Known<'_>> = routes
+        .map(|(name, route)| {
+            let (places, conditions) = (route.places(), Conditions::new(route));
+            Known { name, route, places, conditions }
+        })
+        .collect();
     let mut told = BTreeSet::new();
-    for (name, route) in &config.routes {
-        // Without a condition that could not be read, it would seem to match more than it does.
-        if tree.is_wrong(&["routes", name.as_str()], found) {
-            continue;
+    let mut tell = |one: &Known<'_>, other: &Known<'_>, sure: bool| {
+        if one.name != other.name
+            && one.ties(other)
+            && told.insert((one.name.clone(), other.name.clone()))
+        {
+            found.push(tie(tree, one, other, sure));
         }
-        for place in route.places() {
-            let others = seen.entry(place).or_default();
-            for (other, _) in others
-                .iter()
-                .filter(|(other, one)| *other != name && together(&one.listeners, &route.listeners))
-            {
-                if told.insert((*other, name)) {
-                    found.push(tie(tree, other, name, route));
-                }
+    };
+    let mut levels: BTreeMap<i32, Table<Vec<usize>>> = BTreeMap::new();
+    let mut regexes: BTreeMap<(i32, Host), Vec<(Beginnings, usize)>> = BTreeMap::new();
+    for (at, route) in routes.iter().enumerate() {
+        for place in &route.places {
+            let others = levels.entry(route.route.priority).or_default().at(place.clone());
+            others.iter().for_each(|other| tell(&routes[*other], route, true));
+            others.push(at);
+            // Whether some path is matched by two expressions is not to be known, unless they begin differently.
+            if let Path::Regex(regex) = &place.path {
+                let others = regexes.entry((route.route.priority, place.host.clone())).or_default();
+                let begins = Beginnings::of(regex);
+                let same = others.iter().filter(|(other, _)| !begins.exclude(other));
+                same.for_each(|(_, other)| tell(&routes[*other], route, false));
+                others.push((begins, at));
             }
-            others.push((name, route));
         }
+    }
+    unreachable(tree, &routes, found);
+}
+
+/// Only a higher priority can keep a less specific route before a more specific one.
+fn unreachable(tree: &Tree<'_>, routes: &[Known<'_>], found: &mut Vec<Diagnostic>) {
+    let mut by_priority: Vec<&Known<'_>> = routes.iter().collect();
+    by_priority.sort_by_key(|known| std::cmp::Reverse(known.route.priority));
+    for one in routes {
+        let before =
+            by_priority.iter().take_while(|other| other.route.priority > one.route.priority);
+        let mut before = before.filter(|other| other.covers(one));
+        let Some(cover) = before.next() else { continue };
+        let (name, other) = (one.name, cover.name);
+        let problem = format!(
+            "route `{name}` can never match: route `{other}` of higher `priority` takes all its requests; \
+             write a `priority` of {} or more here, or remove the route",
+            i64::from(cover.route.priority) + 1
+        );
+        let at = tree.key(&["routes", name.as_str()]);
+        let because = tree.value(&["routes", other.as_str(), "priority"]);
+        found.push(
+            Diagnostic::new(Code::W0101, at, problem, "no request comes here")
+                .also(because, "takes them"),
+        );
     }
 }
 
-fn tie(tree: &Tree<'_>, first: &Name, second: &Name, route: &route::Config) -> Diagnostic {
+impl Known<'_> {
+    /// Whether two routes at one place can want the same request equally well.
+    fn ties(&self, other: &Self) -> bool {
+        self.conditions.count() == other.conditions.count()
+            && !self.conditions.exclude(&other.conditions)
+            && together(&self.route.listeners, &other.route.listeners)
+    }
+
+    /// Whether it matches every request that the other one matches.
+    fn covers(&self, other: &Self) -> bool {
+        let covers = |place: &Place| {
+            let covers =
+                |mine: &Place| mine.host.covers(&place.host) && mine.path.covers(&place.path);
+            self.places.iter().any(covers)
+        };
+        let (mine, theirs) = (&self.route.listeners, &other.route.listeners);
+        let listeners = mine.is_empty()
+            || !theirs.is_empty() && theirs.iter().all(|listener| mine.contains(listener));
+        listeners && self.conditions.cover(&other.conditions) && other.places.iter().all(covers)
+    }
+}
+
+fn tie(tree: &Tree<'_>, first: &Known<'_>, second: &Known<'_>, sure: bool) -> Diagnostic {
+    let match_ = if sure { "match" } else { "may match" };
     let problem = format!(
-        "routes `{first}` and `{second}` match the same requests: \
-         write another host or path in one of them, or remove it"
+        "routes `{}` and `{}` {match_} the same requests: write another host or path in one of them, \
+         or `priority = 1` in the one that comes first",
+        first.name, second.name
     );
-    let key = match route {
-        route::Config { path: Some(_), .. } => "path",
-        route::Config { path_prefix: Some(_), .. } => "path_prefix",
-        _ => "host",
+    let route = second.route;
+    let key = match () {
+        () if route.path.is_some() => "path",
+        () if route.path_prefix.is_some() => "path_prefix",
+        () if route.path_regex.is_some() => "path_regex",
+        () => "host",
     };
     let at = |name: &Name| match tree.text(&["routes", name.as_str(), key]) {
         Some((_, at)) => Some(at),
         None => tree.key(&["routes", name.as_str()]),
     };
-    let label = format!("the same as in `{first}`");
-    Diagnostic::new(Code::E0401, at(second), problem, label)
-        .also(at(first), "the first")
+    let label = format!("the same as in `{}`", first.name);
+    let label = if sure { label } else { format!("perhaps what `{}` matches", first.name) };
+    Diagnostic::new(Code::E0401, at(second.name), problem, label)
+        .also(at(first.name), "the first")
         .note("the order in the file never decides")
 }
 

@@ -42,6 +42,17 @@ impl<'a> Tree<'a> {
         self.find(path).map(|(key, _)| key)
     }
 
+    /// Whether the file says something at `path`.
+    pub fn has(&self, path: &[&str]) -> bool {
+        self.walk(path).is_some()
+    }
+
+    /// The keys of the table at `path`.
+    pub fn keys(&self, path: &[&str]) -> Vec<&str> {
+        let table = self.walk(path).and_then(|(value, _)| value.get_ref().as_table());
+        table.map_or_else(Vec::new, |table| table.keys().map(|key| &**key.get_ref()).collect())
+    }
+
     /// The text at `path`, and where it stands; also one text of a list of them.
     pub fn text(&self, path: &[&str]) -> Option<(&str, At)> {
         let (value, _) = self.walk(path)?;
@@ -66,11 +77,7 @@ impl<'a> Tree<'a> {
     /// not all that was written.
     pub fn is_wrong(&self, path: &[&str], found: &[Diagnostic]) -> bool {
         let table = self.walk(path).and_then(|(value, _)| value.get_ref().as_table());
-        table.into_iter().flatten().any(|(key, value)| {
-            let (start, end) = (key.span().start, value.span().end);
-            let inside = |at: &At| start <= at.start && at.start < end;
-            found.iter().filter_map(|one| one.at.as_ref()).any(inside)
-        })
+        table.is_some_and(|table| is_wrong(table, found))
     }
 
     fn find(&self, path: &[&str]) -> Option<(At, At)> {
@@ -100,6 +107,16 @@ impl<'a> Tree<'a> {
         }
         Some((value, at))
     }
+}
+
+/// A table that dotted keys make has no place of its own, so each of its entries is looked at.
+fn is_wrong(table: &DeTable<'_>, found: &[Diagnostic]) -> bool {
+    table.iter().any(|(key, value)| {
+        let (start, end) = (key.span().start, value.span().end);
+        let inside = |at: &At| start <= at.start && at.start < end;
+        found.iter().filter_map(|one| one.at.as_ref()).any(inside)
+            || value.get_ref().as_table().is_some_and(|table| is_wrong(table, found))
+    })
 }
 
 /// Where a value is in the file.

@@ -11,10 +11,9 @@ use crate::balance;
 use crate::diagnostic::{At, Code, Diagnostic, Fault, nearest, shown};
 use crate::health::Type;
 use crate::kind::{self, Choice};
-use crate::message::target::{check_authority, normalise};
 use crate::net::address::{Address, Bind, Listen};
 use crate::unit::{Duration, Name};
-use crate::{health, pool};
+use crate::{health, pool, route};
 
 /// Adds what is wrong to `found`.
 pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
@@ -27,10 +26,11 @@ pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
     limits(tree, config, check.found);
 }
 
-struct Check<'a> {
-    tree: &'a Tree<'a>,
-    config: &'a Config,
-    found: &'a mut Vec<Diagnostic>,
+/// What is checked, and what was found.
+pub struct Check<'a> {
+    pub tree: &'a Tree<'a>,
+    pub config: &'a Config,
+    pub found: &'a mut Vec<Diagnostic>,
     /// What may be named, by section.
     names: BTreeMap<&'static str, BTreeSet<&'a str>>,
 }
@@ -49,7 +49,7 @@ fn names<'a>(tree: &'a Tree<'a>, config: &'a Config) -> BTreeMap<&'static str, B
 }
 
 impl Check<'_> {
-    fn add(&mut self, diagnostic: Diagnostic) {
+    pub fn add(&mut self, diagnostic: Diagnostic) {
         self.found.push(diagnostic);
     }
 
@@ -96,42 +96,8 @@ impl Check<'_> {
         }
     }
 
-    fn routes(&mut self) {
-        for name in self.tree.names("routes") {
-            let who = format!("route `{name}`");
-            self.exists(&["routes", name, "pool"], "pool", &who);
-            self.all_exist(&["routes", name, "listeners"], "listener", &who);
-            self.all_exist(&["routes", name, "policies"], "policy", &who);
-        }
-        let config = self.config;
-        for (name, route) in &config.routes {
-            let name = name.as_str();
-            if name == &*Name::none() {
-                let problem = "`none` stands in metrics for requests that no route matched: \
-                               write another name";
-                let at = self.tree.key(&["routes", name]);
-                self.add(Diagnostic::new(Code::E0103, at, problem, "taken"));
-            }
-            if route.path.is_some() && route.path_prefix.is_some() {
-                let problem = format!(
-                    "route `{name}` has both `path` and `path_prefix`: write one of them, \
-                     `path` for the whole path or `path_prefix` for its beginning"
-                );
-                let at = self.tree.key(&["routes", name, "path_prefix"]);
-                let found = Diagnostic::new(Code::E0402, at, problem, "not together with `path`");
-                let path = self.tree.key(&["routes", name, "path"]);
-                self.add(found.also(path, "the other one"));
-            }
-            self.path(&["routes", name, "path"], route.path.as_deref());
-            self.path(&["routes", name, "path_prefix"], route.path_prefix.as_deref());
-            for (index, host) in route.host.iter().enumerate() {
-                self.host(name, index, host);
-            }
-        }
-    }
-
     /// One name or a list of them, all of which must exist.
-    fn all_exist(&mut self, path: &[&str; 3], what: &str, who: &str) {
+    pub fn all_exist(&mut self, path: &[&str; 3], what: &str, who: &str) {
         self.exists(path, what, who);
         for index in 0..self.tree.count(path) {
             let index = index.to_string();
@@ -140,8 +106,14 @@ impl Check<'_> {
     }
 
     /// A name that is used must be one of the section's names.
-    fn exists(&mut self, path: &[&str], what: &str, who: &str) {
-        let Some((name, at)) = self.tree.text(path) else { return };
+    pub fn exists(&mut self, path: &[&str], what: &str, who: &str) {
+        if let Some((name, at)) = self.tree.text(path) {
+            self.named(name, Some(at), what, who);
+        }
+    }
+
+    /// The same, for a name that stands at a place.
+    pub fn named(&mut self, name: &str, at: Option<At>, what: &str, who: &str) {
         if name.parse::<Name>().is_err() {
             // No name at all: that has been told.
             return;
@@ -167,68 +139,14 @@ impl Check<'_> {
         } else {
             format!("{section} here: {}", listed.join(", "))
         };
-        self.add(Diagnostic::new(Code::E0301, Some(at), problem, label).note(note));
-    }
-
-    fn path(&mut self, at: &[&str], path: Option<&str>) {
-        let Some(path) = path.filter(|path| normalise(path.as_bytes()).is_err()) else { return };
-        let key = at.last().copied().unwrap_or_default();
-        let bare = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
-        let mended = format!("/{}", shown(bare));
-        let problem = if path.starts_with('/') && !path.contains(['?', '#']) {
-            format!(
-                "`{key}` is no path that a request can have: write one in ASCII, its other \
-                 characters as %XX, that stays below the root"
-            )
-        } else if path.starts_with('/') {
-            format!("`{key}` has no query and no fragment: write \"{mended}\"")
-        } else {
-            format!("`{key}` begins with a slash: write \"{mended}\"")
-        };
-        self.add(Diagnostic::new(Code::E0103, self.tree.value(at), problem, "no path"));
-    }
-
-    fn host(&mut self, route: &str, index: usize, host: &str) {
-        let index = index.to_string();
-        let list = ["routes", route, "host", &index];
-        let at = match self.tree.count(&list[..3]) {
-            0 => self.tree.value(&list[..3]),
-            _ => self.tree.value(&list),
-        };
-        let bare = host.split_once("://").map_or(host, |(_, rest)| rest);
-        let bare = shown(bare.split('/').next().unwrap_or_default());
-        let (code, problem, label) = if host.contains('/') {
-            (Code::E0106, format!("a host is a name, not a URL: write \"{bare}\""), "a URL")
-        } else if host.is_empty() {
-            let problem = "a host is a name, not an empty text: write one, or remove `host`";
-            (Code::E0103, problem.to_owned(), "matches nothing")
-        } else if host.contains('*') {
-            let problem = "this version knows no `*` in hosts: write each name, \
-                           or remove `host` to match every one";
-            (Code::E0103, problem.to_owned(), "would match no request")
-        } else if host.contains(char::is_whitespace) {
-            let problem = "a host has no spaces: write several as a list [\"a\", \"b\"]";
-            (Code::E0103, problem.to_owned(), "would match no request")
-        } else if check_authority(host.as_bytes()).is_err() || host.ends_with('.') {
-            let problem = "no request can name this host: write a name in ASCII (another one as \
-                           xn--…) without a dot at its end, or an IPv6 address in [brackets]";
-            (Code::E0103, problem.to_owned(), "would match no request")
-        } else {
-            return;
-        };
-        self.add(Diagnostic::new(code, at, problem, label));
+        self.add(Diagnostic::new(Code::E0301, at, problem, label).note(note));
     }
 
     fn pools(&mut self) {
         let config = self.config;
-        let used: BTreeSet<&str> = ["listeners", "routes"]
-            .iter()
-            .flat_map(|section| {
-                let names = self.tree.names(section);
-                names.into_iter().filter_map(|name| self.tree.text(&[section, name, "pool"]))
-            })
-            .map(|(pool, _)| pool)
-            .collect();
+        let listeners = config.listeners.values().filter_map(|listener| listener.pool.as_ref());
+        let routes = config.routes.values().flat_map(route::Config::pools);
+        let used: BTreeSet<&str> = listeners.chain(routes).map(Name::as_str).collect();
         // With an error elsewhere, that may be the reason.
         let sure = self.found.iter().all(|one| one.code.is_warning());
         for (name, pool) in &config.pools {
@@ -246,25 +164,6 @@ impl Check<'_> {
             if let Some(health) = &pool.health {
                 self.health(name, health);
             }
-        }
-    }
-
-    /// A policy that nobody names does nothing, which is surely not what was meant.
-    fn policies(&mut self) {
-        if self.found.iter().any(|one| !one.code.is_warning()) {
-            return;
-        }
-        let config = self.config;
-        let listed = config.listeners.values().map(|listener| &listener.policies);
-        let listed = listed.chain(config.routes.values().map(|route| &route.policies));
-        let used: BTreeSet<&Name> = listed.flat_map(|names| names.iter()).collect();
-        for name in config.policies.keys().filter(|name| !used.contains(name)) {
-            let problem = format!(
-                "policy `{name}` is never used: write `policies = [\"{name}\"]` in a route or a \
-                 listener, or remove it"
-            );
-            let at = self.tree.key(&["policies", name.as_str()]);
-            self.found.push(Diagnostic::new(Code::W0102, at, problem, "nobody names it"));
         }
     }
 

@@ -23,8 +23,8 @@ macro_rules! codes {
 }
 
 codes!(
-    E0101, E0102, E0103, E0104, E0105, E0106, E0201, E0202, E0203, E0204, E0301, E0401, E0402,
-    E0403, E0406, E0501, E0503, W0102, W0109
+    E0101, E0102, E0103, E0104, E0105, E0106, E0107, E0201, E0202, E0203, E0204, E0301, E0401,
+    E0402, E0403, E0406, E0501, E0503, W0101, W0102, W0109
 );
 
 impl Code {
@@ -203,6 +203,34 @@ endpoints = ["127.0.0.1:3000"]
 "#,
     },
     Page {
+        code: Code::E0107,
+        title: "not a regular expression",
+        cause: "It does not compile, or it would be too large. Look-around and back-references are not \
+                offered: what weir matches takes time in proportion to the text, whatever the expression.",
+        broken: r#"[listeners.http]
+address = ":8080"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[routes.a]
+path_regex = "/v[0-9"
+pool = "app"
+"#,
+        fixed: r#"[listeners.http]
+address = ":8080"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[routes.a]
+path_regex = "/v[0-9]/.*"
+pool = "app"
+"#,
+    },
+    Page {
         code: Code::E0201,
         title: "unknown key",
         cause: "No section has a key of this name. A key that would do nothing is an error, so that \
@@ -310,8 +338,10 @@ endpoints = ["127.0.0.1:3000"]
     Page {
         code: Code::E0401,
         title: "two routes tie",
-        cause: "Two routes ask for the same host and the same path on the same listener, so nothing \
-                says which of them a request takes. The order in the file never decides.",
+        cause: "Two routes ask for the same host and the same path on the same listener, with as many \
+                further conditions, so nothing says which of them a request takes. The order in the \
+                file never decides; `priority` does. Of two regular expressions, weir can only see that \
+                they begin differently.",
         broken: r#"[listeners.http]
 address = ":8080"
 pool = "app"
@@ -346,7 +376,8 @@ pool = "app"
     Page {
         code: Code::E0402,
         title: "both of two keys that exclude each other",
-        cause: "A route has either `path`, the whole path, or `path_prefix`, its beginning.",
+        cause: "A route has one of `path`, the whole path, `path_prefix`, its beginning, and `path_regex`; \
+                and one of `pool`, `split`, `redirect` and `respond`.",
         broken: r#"[listeners.http]
 address = ":8080"
 pool = "app"
@@ -374,7 +405,7 @@ pool = "app"
     Page {
         code: Code::E0403,
         title: "something required is missing",
-        cause: "A listener needs an `address`, a route a `pool`, a pool `endpoints`; and a file \
+        cause: "A listener needs an `address`, a route a destination such as `pool`, a pool `endpoints`; and a file \
                 needs at least one listener, or nothing would ever be served.",
         broken: r#"[listeners.http]
 pool = "app"
@@ -439,6 +470,42 @@ address = ":80"
 "#,
         fixed: r#"[listeners.http]
 address = ":8080"
+"#,
+    },
+    Page {
+        code: Code::W0101,
+        title: "a route that can never match",
+        cause: "Another route of a higher `priority` matches every request that this one matches. Without \
+                priorities the more specific one comes first, and none is needed.",
+        broken: r#"[listeners.http]
+address = ":8080"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[routes.all]
+priority = 2
+pool = "app"
+
+[routes.orders]
+path_prefix = "/orders"
+priority = 1
+pool = "app"
+"#,
+        fixed: r#"[listeners.http]
+address = ":8080"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[routes.all]
+priority = 0
+pool = "app"
+
+[routes.orders]
+path_prefix = "/orders"
+priority = 1
+pool = "app"
 "#,
     },
     Page {

@@ -26,6 +26,7 @@ use crate::message::exchange::{Arrival, Client, Exchange};
 use crate::message::head::{Head, Known, Method, Version};
 use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::transport::Transport;
+use crate::policy::forwarded;
 use crate::pool::downstream::{Downstream, Interim};
 use crate::proxy::error::Error;
 use crate::proxy::finish::{Tracked, refused, track};
@@ -70,7 +71,8 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
     .await;
     let terms = listener.settings.load_full();
     let trusted = terms.trusts(peer.ip());
-    let client = Client { listener: listener.id, peer, trusted };
+    let (address, scheme) = (peer.ip(), "http");
+    let client = Client { listener: listener.id, peer, trusted, address, scheme };
     let connection = Rc::new(Connection {
         transport: RefCell::new(Transport::new(stream, Rc::clone(&local.scratch))),
         payload: Cell::new(Payload::Length(0)),
@@ -286,12 +288,23 @@ impl Connection {
         self.version.set(head.version);
         self.expects.set(false);
         self.waits.set(false);
+        let client = self.seen(client, &head);
         if framing == Framing::None {
             return Exchange::new(head, Body::Empty, client, arrival);
         }
         self.expects.set(head.get(Known::Expect).is_some());
         let body = RequestBody::new(self, framing);
         Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
+    }
+
+    /// The client of a request: if a proxy is believed, whoever that speaks for.
+    fn seen(&self, client: Client, head: &Head) -> Client {
+        if !client.trusted {
+            return client;
+        }
+        let terms = self.terms.borrow();
+        let address = forwarded::origin(head, |address| terms.trusts(address));
+        Client { address: address.unwrap_or(client.address), ..client }
     }
 
     /// Lets the spine work. `false`: the client has left, and with it the request; whatever it was waiting

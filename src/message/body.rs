@@ -1,6 +1,7 @@
 //! Where the bytes of a message come from. Whoever writes a message pulls its body.
 
 use std::mem;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::net::scratch::Buffer;
@@ -14,6 +15,8 @@ pub enum Body {
     Empty,
     /// Known from the start: weir's own answers.
     Memory(&'static [u8]),
+    /// Known from the start: what the file says.
+    Shared(Arc<[u8]>),
     /// From a connection, piece by piece.
     Stream(Box<dyn Pull>),
 }
@@ -84,6 +87,7 @@ impl Body {
         match self {
             Self::Empty => Some(0),
             Self::Memory(bytes) => Some(bytes.len() as u64),
+            Self::Shared(bytes) => Some(bytes.len() as u64),
             Self::Stream(source) => source.length(),
         }
     }
@@ -103,6 +107,12 @@ impl Body {
             Self::Empty => Poll::Ready(Ok(Piece::End)),
             Self::Memory(bytes) => {
                 into.extend(bytes);
+                *self = Self::Empty;
+                Poll::Ready(Ok(Piece::Data))
+            }
+            Self::Shared(bytes) => {
+                let bytes = Arc::clone(bytes);
+                into.extend(&bytes);
                 *self = Self::Empty;
                 Poll::Ready(Ok(Piece::Data))
             }

@@ -1,10 +1,10 @@
 //! One request and what is known about it. It lives for one request, on one worker.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::body::Body;
-use super::head::Head;
+use super::head::{Head, Span};
 
 /// A request on its way, and what became of it so far.
 pub struct Exchange {
@@ -12,6 +12,10 @@ pub struct Exchange {
     pub head: Head,
     /// Its body.
     pub body: Body,
+    /// Its path as the client asked for it, whatever the head says by now.
+    pub asked: Span,
+    /// Its x-request-id, once there is one.
+    pub request_id: Span,
     /// Who sent it.
     pub client: Client,
     /// It had come already when its turn came: no event of its own told of it.
@@ -24,6 +28,8 @@ pub struct Exchange {
     pub attempts: u8,
     /// The endpoint of the last attempt.
     pub endpoint: Option<SocketAddr>,
+    /// Which of its route's pools it goes to.
+    pub arm: u16,
 }
 
 /// The connection a request came on.
@@ -31,10 +37,14 @@ pub struct Exchange {
 pub struct Client {
     /// The number of its listener.
     pub listener: usize,
-    /// The client's address.
+    /// Who connected.
     pub peer: SocketAddr,
     /// It is a proxy whose word about its clients is believed.
     pub trusted: bool,
+    /// The client's address: the peer's own, or what a believed one says.
+    pub address: IpAddr,
+    /// How it speaks to weir: "http".
+    pub scheme: &'static str,
 }
 
 /// How the head of a request came.
@@ -50,14 +60,26 @@ impl Exchange {
     /// A request that has just been read.
     pub const fn new(head: Head, body: Body, client: Client, arrival: Arrival) -> Self {
         Self {
+            asked: head.path,
             head,
             body,
+            request_id: Span { start: 0, end: 0 },
             client,
             pipelined: arrival.pipelined,
             started: arrival.at,
             answered: Duration::ZERO,
             attempts: 0,
             endpoint: None,
+            arm: 0,
         }
+    }
+
+    /// For a test of what looks at the head alone.
+    #[cfg(test)]
+    pub fn bare(head: Head) -> Self {
+        let peer = SocketAddr::from(([0, 0, 0, 0], 0));
+        let client =
+            Client { listener: 0, peer, trusted: false, address: peer.ip(), scheme: "http" };
+        Self::new(head, Body::Empty, client, Arrival::default())
     }
 }

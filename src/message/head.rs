@@ -112,6 +112,7 @@ pub enum Known {
     XForwardedPort,
     XForwardedProto,
     XRealIp,
+    XRequestId,
     Other,
 }
 
@@ -244,6 +245,7 @@ impl Known {
             (10, b'u') => (Self::UserAgent, "user-agent"),
             (11, b'r') => (Self::RetryAfter, "retry-after"),
             (12, b'c') => (Self::ContentType, "content-type"),
+            (12, b'x') => (Self::XRequestId, "x-request-id"),
             (13, b'a') => (Self::Authorization, "authorization"),
             (14, b'c') => (Self::ContentLength, "content-length"),
             (14, b'h') => (Self::Http2Settings, "http2-settings"),
@@ -305,6 +307,7 @@ mod tests {
             ("X-Forwarded-Port", Known::XForwardedPort),
             ("X-Forwarded-Host", Known::XForwardedHost),
             ("X-REAL-IP", Known::XRealIp),
+            ("x-request-ID", Known::XRequestId),
             ("Host", Known::Host),
         ] {
             assert_eq!(Known::from_name(name.as_bytes()), known);

@@ -6,5 +6,8 @@ pub mod body;
 pub mod exchange;
 pub mod fetch;
 pub mod head;
+pub mod header_name;
+pub mod pairs;
 pub mod reply;
 pub mod target;
+pub mod template;

@@ -1,5 +1,7 @@
 //! An answer, whoever made it: an endpoint, or weir itself.
 
+use http::StatusCode;
+
 use super::body::Body;
 use super::head::{Head, Known};
 
@@ -13,30 +15,34 @@ pub struct Reply {
 
 impl Reply {
     /// One of weir's own: a status and a line of text.
-    pub fn own(mut head: Head, status: u16, text: &'static str) -> Self {
+    pub fn own(head: Head, status: u16, text: &'static str) -> Self {
+        Self::with(head, status, "text/plain; charset=utf-8", Body::Memory(text.as_bytes()))
+    }
+
+    /// One of weir's own with this body, in a head to be used again.
+    pub fn with(mut head: Head, status: u16, content_type: &str, body: Body) -> Self {
         head.clear();
         head.status = status;
         head.reason = head.append(reason_phrase(status).as_bytes());
-        head.add(Known::ContentType, "content-type", "text/plain; charset=utf-8");
-        Self { head, body: Body::Memory(text.as_bytes()) }
+        let length = body.length().unwrap_or_default();
+        if length == 0 {
+            return Self { head, body: Body::Empty };
+        }
+        head.add(Known::ContentType, "content-type", content_type);
+        // Also for HEAD, whose answer has no body that would tell.
+        head.add(Known::ContentLength, "content-length", itoa::Buffer::new().format(length));
+        Self { head, body }
     }
 }
 
-/// The usual words for the statuses that weir answers with (RFC 9110, 15).
+/// The usual words for a status (RFC 9110, 15).
 fn reason_phrase(status: u16) -> &'static str {
     match status {
-        400 => "Bad Request",
-        404 => "Not Found",
-        408 => "Request Timeout",
+        // RFC 9110 has given it a new one.
         413 => "Content Too Large",
-        414 => "URI Too Long",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "",
+        _ => StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or(""),
     }
 }

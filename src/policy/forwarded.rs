@@ -3,14 +3,15 @@
 //! What clients say of themselves in these fields is taken away, unless the listener trusts them: an endpoint that
 //! reads them must be able to believe them (threats.md, row 25). The last element of a list is always weir's.
 
-use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::message::exchange::Client;
 use crate::message::head::{Field, Head, Known, Span};
+use crate::message::template::write_address;
 
 /// Which fields tell of the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -27,51 +28,46 @@ pub enum Forwarded {
     Off,
 }
 
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer {
-    /// Its address.
-    pub address: IpAddr,
-    /// It is a proxy whose word is believed.
-    pub trusted: bool,
-    /// How it speaks to weir: "http".
-    pub scheme: &'static str,
-}
-
 impl Forwarded {
     /// Settles what the endpoint will read of the client.
-    pub fn settle(self, head: &mut Head, peer: Peer) {
+    pub fn settle(self, head: &mut Head, client: Client) {
         if self == Self::Off {
             return;
         }
-        if !peer.trusted {
+        if !client.trusted {
             for field in &mut head.fields {
                 let name = &head.bytes[field.name.range()];
                 field.removed |= is_telling(field.known) || is_of_the_family(field.known, name);
             }
         }
         if matches!(self, Self::XForwarded | Self::Both) {
-            tell(head, Known::XForwardedFor, "x-forwarded-for: ", peer, |out, _| {
-                write_address(peer.address, out);
+            tell(head, Known::XForwardedFor, "x-forwarded-for: ", client, |out, _| {
+                write_address(client.peer.ip(), out);
             });
-            if !says(head, Known::XForwardedProto, peer) {
-                tell(head, Known::XForwardedProto, "x-forwarded-proto: ", peer, |out, _| {
-                    out.extend_from_slice(peer.scheme.as_bytes());
+            if !says(head, Known::XForwardedProto, client) {
+                tell(head, Known::XForwardedProto, "x-forwarded-proto: ", client, |out, _| {
+                    out.extend_from_slice(client.scheme.as_bytes());
                 });
             }
-            if !says(head, Known::XForwardedHost, peer) && !head.authority.is_empty() {
-                tell(head, Known::XForwardedHost, "x-forwarded-host: ", peer, |out, authority| {
-                    out.extend_from_within(authority);
-                });
+            if !says(head, Known::XForwardedHost, client) && !head.authority.is_empty() {
+                tell(
+                    head,
+                    Known::XForwardedHost,
+                    "x-forwarded-host: ",
+                    client,
+                    |out, authority| {
+                        out.extend_from_within(authority);
+                    },
+                );
             }
         }
         if matches!(self, Self::Rfc7239 | Self::Both) {
-            tell(head, Known::Forwarded, "forwarded: ", peer, |out, authority| {
-                let quoted = peer.address.is_ipv6();
+            tell(head, Known::Forwarded, "forwarded: ", client, |out, authority| {
+                let quoted = client.peer.ip().is_ipv6();
                 out.extend_from_slice(if quoted { b"for=\"[" } else { b"for=" });
-                write_address(peer.address, out);
+                write_address(client.peer.ip(), out);
                 out.extend_from_slice(if quoted { b"]\";proto=" } else { b";proto=" });
-                out.extend_from_slice(peer.scheme.as_bytes());
+                out.extend_from_slice(client.scheme.as_bytes());
                 if !authority.is_empty() {
                     out.extend_from_slice(b";host=\"");
                     out.extend_from_within(authority);
@@ -82,9 +78,48 @@ impl Forwarded {
     }
 }
 
+/// The client's address as believed proxies tell it: in their list, the last that is none of them. `None`: they
+/// do not tell.
+pub fn origin(head: &Head, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let known = [Known::XForwardedFor, Known::Forwarded]
+        .into_iter()
+        .find(|known| head.fields.iter().any(|field| field.known == *known && !field.removed))?;
+    let lists = head.fields.iter().rev().filter(|field| field.known == known && !field.removed);
+    let elements = lists.flat_map(|field| head.slice(field.value).rsplit(|b| *b == b','));
+    let mut origin = None;
+    for element in elements {
+        let told = if known == Known::Forwarded { node(element) } else { Some(element) };
+        // What cannot be understood ends what can be believed.
+        let Some(address) = told.and_then(address) else { break };
+        origin = Some(address);
+        if !trusts(address) {
+            break;
+        }
+    }
+    origin
+}
+
+/// What an element of `Forwarded` says in `for` (RFC 7239, 5.2).
+fn node(element: &[u8]) -> Option<&[u8]> {
+    element.split(|b| *b == b';').find_map(|pair| {
+        let (name, value) = pair.trim_ascii().split_at_checked(4)?;
+        name.eq_ignore_ascii_case(b"for=").then_some(value)
+    })
+}
+
+/// An address, perhaps with a port, in brackets or in quotes.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let found = text.parse().ok().or_else(bare);
+    let found = found.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    found.map(|address: IpAddr| address.to_canonical())
+}
+
 /// Whether a trusted peer has said it already.
-fn says(head: &Head, name: Known, peer: Peer) -> bool {
-    peer.trusted && head.get(name).is_some()
+fn says(head: &Head, name: Known, client: Client) -> bool {
+    client.trusted && head.get(name).is_some()
 }
 
 /// Adds a field, whose name stands here with what separates it from its value: the elements that a trusted peer's
@@ -93,12 +128,12 @@ fn tell(
     head: &mut Head,
     known: Known,
     name: &str,
-    peer: Peer,
+    client: Client,
     write: impl FnOnce(&mut Vec<u8>, Range<usize>),
 ) {
     let name = head.append(name.as_bytes());
     let (start, name) = (name.end as usize, Span { end: name.end - 2, ..name });
-    if peer.trusted {
+    if client.trusted {
         for field in head.fields.iter_mut().filter(|field| field.known == known) {
             if !field.removed {
                 head.bytes.extend_from_within(field.value.range());
@@ -111,24 +146,6 @@ fn tell(
     let value = Span::new(start..head.bytes.len());
     head.append(b"\r\n");
     head.fields.push(Field { name, value, known, removed: false });
-}
-
-/// Writes an address; by far the most are IPv4, and are not worth a formatter.
-fn write_address(address: IpAddr, out: &mut Vec<u8>) {
-    match address {
-        IpAddr::V4(address) => {
-            for (at, octet) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
-                }
-                out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            }
-        }
-        IpAddr::V6(address) => {
-            // A vector takes all that is written.
-            let _ = write!(out, "{address}");
-        }
-    }
 }
 
 /// `X-Forwarded-Prefix`, `-Ssl` and others of the family that somebody may believe.
@@ -148,4 +165,39 @@ const fn is_telling(known: Known) -> bool {
             | Known::XForwardedProto
             | Known::XRealIp
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(fields: &[(Known, &str)]) -> Option<String> {
+        let mut head = Head::default();
+        for (known, value) in fields {
+            head.add(*known, "x", value);
+        }
+        let trusts = |address: IpAddr| address.is_loopback();
+        origin(&head, trusts).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn the_last_address_that_is_no_proxy_is_the_client() {
+        use Known::{Forwarded, XForwardedFor};
+        for (fields, expected) in [
+            (&[][..], None),
+            (&[(XForwardedFor, "1.1.1.1")], Some("1.1.1.1")),
+            (&[(XForwardedFor, "1.1.1.1, 2.2.2.2 ,127.0.0.1")], Some("2.2.2.2")),
+            (&[(XForwardedFor, "1.1.1.1"), (XForwardedFor, "127.0.0.1")], Some("1.1.1.1")),
+            (&[(XForwardedFor, "127.0.0.2, 127.0.0.1")], Some("127.0.0.2")),
+            (&[(XForwardedFor, "1.1.1.1, secret, 127.0.0.1")], Some("127.0.0.1")),
+            (&[(XForwardedFor, "unknown")], None),
+            (&[(XForwardedFor, "[2001:db8::1]:80")], Some("2001:db8::1")),
+            (&[(XForwardedFor, "::ffff:3.3.3.3")], Some("3.3.3.3")),
+            (&[(XForwardedFor, "4.4.4.4:123"), (Forwarded, "for=5.5.5.5")], Some("4.4.4.4")),
+            (&[(Forwarded, "proto=http;For=\"[::2]:80\", for=127.0.0.1")], Some("::2")),
+            (&[(Forwarded, "for=_hidden")], None),
+        ] {
+            assert_eq!(told(fields).as_deref(), expected, "{fields:?}");
+        }
+    }
 }

@@ -35,15 +35,16 @@ impl Default for Timeouts {
     }
 }
 
-impl Config {
-    /// Changes what is given here.
-    pub fn apply(&self, timeouts: &mut Timeouts) {
+impl Timeouts {
+    /// What a merged configuration means.
+    pub fn new(config: &Config) -> Self {
+        let mut timeouts = Self::default();
         for (given, value) in [
-            (self.response, &mut timeouts.response),
-            (self.total, &mut timeouts.total),
-            (self.exchange, &mut timeouts.exchange),
-            (self.idle, &mut timeouts.idle),
-            (self.stream_idle, &mut timeouts.stream_idle),
+            (config.response, &mut timeouts.response),
+            (config.total, &mut timeouts.total),
+            (config.exchange, &mut timeouts.exchange),
+            (config.idle, &mut timeouts.idle),
+            (config.stream_idle, &mut timeouts.stream_idle),
         ] {
             match given {
                 Some(given) if given.is_zero() => *value = std::time::Duration::MAX,
@@ -51,6 +52,18 @@ impl Config {
                 None => {}
             }
         }
+        timeouts
+    }
+}
+
+impl Config {
+    /// What a later one says wins, key by key.
+    pub fn merge(&mut self, later: &Self) {
+        super::replace(&mut self.response, &later.response);
+        super::replace(&mut self.total, &later.total);
+        super::replace(&mut self.exchange, &later.exchange);
+        super::replace(&mut self.idle, &later.idle);
+        super::replace(&mut self.stream_idle, &later.stream_idle);
     }
 
     /// Every key with what is given, and whether "0s" means no limit.

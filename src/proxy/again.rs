@@ -11,21 +11,22 @@ use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
 use crate::message::reply::Reply;
 use crate::net::deadline::Wait;
+use crate::policy::Policy;
+use crate::pool::Pool;
 use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::http1::Broken;
-use crate::route::Route;
 
-/// Sends a request to an endpoint of the route's pool, and once more to another where that is safe.
+/// Sends a request to an endpoint of a pool, and once more to another where that is safe.
 ///
 /// # Errors
 /// What became of the last attempt.
 pub async fn forward(
     local: &Rc<Local>,
-    route: &Route,
+    policy: &Policy,
+    pool: &Pool,
     x: &mut Exchange,
     client: &Downstream<'_>,
 ) -> Result<Reply, Error> {
-    let policy = &route.policy;
     let timeouts = [policy.timeouts.response, policy.timeouts.total, policy.timeouts.exchange];
     let patience = Patience::new(client.deadline, timeouts);
     let idempotent = x.head.method.is_idempotent();
@@ -37,13 +38,13 @@ pub async fn forward(
     let mut last = None;
     let mut now = x.started;
     loop {
-        let Ok(lease) = tries.pick(local, &route.pool, now) else {
+        let Ok(lease) = tries.pick(local, pool, now) else {
             return Err(last.map_or(Error::NoEndpoint, Error::from));
         };
         if let Some(cause) = last.map(Broken::outcome) {
-            route.pool.metrics.of(local.worker).retries[cause as usize].add(1);
+            pool.metrics.of(local.worker).retries[cause as usize].add(1);
         }
-        let asked = Asking { pool: &route.pool, client, patience: &patience };
+        let asked = Asking { pool, client, patience: &patience };
         match attempt::send(local, asked, lease, x, &mut tries, &mut upload, now).await {
             Ok(reply) => return Ok(reply),
             Err(broken) => {

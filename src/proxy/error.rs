@@ -6,6 +6,7 @@ use crate::h1::Fault;
 use crate::message::body;
 use crate::message::head::Head;
 use crate::message::reply::Reply;
+use crate::policy::Refused;
 use crate::pool::http1::Broken;
 
 /// Why a client got an error from weir itself, or an answer that was broken off.
@@ -22,6 +23,8 @@ pub enum Error {
     HeaderTimeout,
     BodyTimeout,
     NoRoute,
+    Access,
+    Rewrite,
     NoEndpoint,
     ConnectFailure,
     ConnectTimeout,
@@ -101,6 +104,10 @@ table! {
         "the request's body did not go on for too long, or came too slowly."
         "The limits are `timeouts.body` and `limits.min_body_rate` of the listener.";
     NoRoute 404 "no_route" Client "no route matches this host and path.";
+    Access 403 "access" Client "this client may not come here."
+        "`access` of the route or of its policies does not let its address in.";
+    Rewrite 400 "rewrite" Client "the path cannot be rewritten as this route asks."
+        "What `rewrite` of the route or of its policies made of it would lead above the root.";
     NoEndpoint 503 "no_endpoint" Upstream "no endpoint of the pool is healthy.";
     ConnectFailure 502 "connect_failure" Upstream "the endpoint could not be connected to.";
     ConnectTimeout 504 "connect_timeout" Upstream "the endpoint did not accept a connection in time."
@@ -153,6 +160,15 @@ impl From<Fault> for Error {
             Fault::HeadTooLarge => Self::HeadTooLarge,
             Fault::UnknownCoding => Self::UnknownCoding,
             Fault::UnknownVersion => Self::UnknownVersion,
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Access => Self::Access,
+            Refused::Rewrite => Self::Rewrite,
         }
     }
 }

@@ -42,6 +42,19 @@ enum Reads {
     Stream(Arc<Route>, Name, Stream),
 }
 
+impl Reads {
+    /// The route, of the listener of this number.
+    fn route(&self, listener: usize) -> Option<&Route> {
+        match self {
+            Self::Snapshot(snapshot, id) => {
+                let router = snapshot.routers.get(listener)?.as_ref()?;
+                Some(router.route((*id)?))
+            }
+            Self::Stream(route, ..) => Some(route),
+        }
+    }
+}
+
 /// The beginning of a request: it reads the configuration that is active now, to its end.
 pub fn track(local: &Rc<Local>, x: Exchange) -> Tracked {
     Tracked {
@@ -89,8 +102,7 @@ impl Tracked {
     /// Finds the route of the request; from now on it is in flight there.
     pub fn find_route<'a>(&mut self, snapshot: &'a Rc<Reading>) -> Option<&'a Route> {
         let router = snapshot.routers.get(self.x.client.listener)?.as_ref()?;
-        let head = &self.x.head;
-        let id = router.find(head.host(), head.text(head.path))?;
+        let id = router.find(&self.x)?;
         let route = router.route(id);
         route.metrics.of(self.local.worker).in_flight.add(1);
         self.reads = Reads::Snapshot(Rc::clone(snapshot), Some(id));
@@ -154,6 +166,15 @@ impl Tracked {
         }
     }
 
+    /// Lets the steps of its route change the answer, in reverse order.
+    pub fn finish_reply(&mut self) {
+        let route = self.reads.route(self.x.client.listener);
+        let (Some(reply), Some(route)) = (&mut self.reply, route) else { return };
+        for step in route.policy.steps.iter().rev() {
+            step.on_response(&self.x, reply);
+        }
+    }
+
     /// The request failed, or its answer was broken off.
     pub fn fail(&mut self, error: Error) {
         self.failed = Some(error);
@@ -166,13 +187,7 @@ impl Tracked {
     }
 
     fn route(&self) -> Option<&Route> {
-        match &self.reads {
-            Reads::Snapshot(snapshot, id) => {
-                let router = snapshot.routers.get(self.x.client.listener)?.as_ref()?;
-                Some(router.route((*id)?))
-            }
-            Reads::Stream(route, ..) => Some(route),
-        }
+        self.reads.route(self.x.client.listener)
     }
 
     /// The name of the listener it came on.
@@ -220,7 +235,9 @@ impl Drop for Tracked {
             let route = self.route();
             lines.write(&Record {
                 route: route.map_or("none", |route| &route.name),
-                pool: route.map_or("", |route| &route.pool.name),
+                pool: route
+                    .and_then(|route| route.target.pool(self.x.arm))
+                    .map_or("", |pool| &pool.name),
                 listener: self.listener(),
                 status,
                 sent: self.sent,
@@ -245,7 +262,7 @@ fn record(x: &Exchange, now: Duration) -> Record<'_> {
     Record {
         method: x.head.method_text(),
         host: x.head.host(),
-        path: x.head.text(x.head.path),
+        path: x.head.text(x.asked),
         query: x.head.text(x.head.query),
         version: x.head.version,
         peer: x.client.peer,

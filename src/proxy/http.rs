@@ -9,8 +9,8 @@ use super::finish::Tracked;
 use super::tunnel;
 use crate::message::head::Method;
 use crate::message::reply::Reply;
-use crate::policy::forwarded::Peer;
 use crate::pool::downstream::Downstream;
+use crate::route::Target;
 
 /// The life of one HTTP request. One line per step; follow any of them downwards.
 ///
@@ -21,6 +21,7 @@ pub async fn handle(local: &Rc<Local>, tracked: &mut Tracked, downstream: &Downs
         Ok(reply) => tracked.answer(reply),
         Err(error) => tracked.refuse(error),
     }
+    tracked.finish_reply();
 }
 
 async fn reply(
@@ -33,12 +34,24 @@ async fn reply(
     }
     let snapshot = tracked.snapshot();
     let route = tracked.find_route(&snapshot).ok_or(Error::NoRoute)?;
-    if tracked.x.body.length().is_some_and(|length| length > route.policy.max_body) {
+    let policy = &route.policy;
+    let x = &mut tracked.x;
+    policy.forwarded.settle(&mut x.head, x.client);
+    for step in &policy.steps {
+        step.on_request(x, &|| local.random())?;
+    }
+    if x.body.length().is_some_and(|length| length > policy.max_body) {
         return Err(Error::BodyTooLarge);
     }
-    tunnel::settle(&mut tracked.x.head, &route.policy);
-    let client = tracked.x.client;
-    let peer = Peer { address: client.peer.ip(), trusted: client.trusted, scheme: "http" };
-    route.policy.forwarded.settle(&mut tracked.x.head, peer);
-    again::forward(local, route, &mut tracked.x, downstream).await
+    tunnel::settle(&mut x.head, policy);
+    let pool = match &route.target {
+        Target::Pool(pool) => pool,
+        Target::Split(split) => {
+            x.arm = split.choose(x, || local.random());
+            split.arm(x.arm).ok_or(Error::NoEndpoint)?
+        }
+        Target::Redirect(to) => return Ok(to.reply(x, local.heads.take())),
+        Target::Respond(answer) => return Ok(answer.reply(local.heads.take())),
+    };
+    again::forward(local, policy, pool, x, downstream).await
 }

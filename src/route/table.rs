@@ -1,85 +1,139 @@
-//! The index of routes: the most specific wins, wherever it stands in the file.
+//! The index of routes: the most specific place first, wherever a route stands in the file.
 //!
-//! A host that is named comes before none, an exact path before a prefix, a longer prefix before a
-//! shorter. A look-up costs one hash per segment of the path, however many routes there are, and
-//! allocates nothing.
+//! An exact host comes before a wildcard, that before none; an exact path before a pattern, a regular
+//! expression, a longer prefix, a shorter. A look-up costs a hash per segment of the path, however many routes
+//! there are (but each regular expression of a host is tried), and allocates nothing.
 
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-/// Finds the `T` of the most specific match. Keys come from the configuration, so no client can make
-/// them collide.
+use super::place::{Host, Path, Pattern, Place, parent};
+use crate::unit::Regex;
+
+/// Keys come from the configuration, so no client can make them collide.
+type Map<T> = HashMap<Box<[u8]>, T, FixedState>;
+
+/// What stands at each place.
+#[derive(Debug)]
 pub struct Table<T> {
-    hosts: HashMap<Box<str>, Paths<T>, FixedState>,
+    hosts: Map<Paths<T>>,
+    wildcards: Map<Paths<T>>,
     any_host: Paths<T>,
 }
 
+#[derive(Debug)]
 struct Paths<T> {
-    exact: HashMap<Box<str>, T, FixedState>,
-    prefixes: HashMap<Box<str>, T, FixedState>,
+    exact: Map<T>,
+    patterns: Node<T>,
+    regexes: Vec<(Regex, T)>,
+    prefixes: Map<T>,
     /// Bytes of the longest prefix: nothing longer need be looked up.
     longest: usize,
 }
 
-/// What a route asks for, in the form in which requests are compared with it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The host in lower case; `None` is every one.
-    pub host: Option<String>,
-    /// The path, normalised.
-    pub path: Path,
+/// A segment of patterns: what may follow it.
+#[derive(Debug)]
+struct Node<T> {
+    fixed: Map<Self>,
+    open: Option<Box<Self>>,
+    end: Option<T>,
 }
 
-/// Which paths a route matches.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Path {
-    /// This one.
-    Exact(String),
-    /// This one and all below it, by whole segments, without a slash at its end; the empty one is every
-    /// path.
-    Prefix(String),
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self { fixed: Map::default(), open: None, end: None }
+    }
 }
 
 impl<T> Default for Paths<T> {
     fn default() -> Self {
-        Self { exact: HashMap::default(), prefixes: HashMap::default(), longest: 0 }
+        Self {
+            exact: Map::default(),
+            patterns: Node::default(),
+            regexes: Vec::new(),
+            prefixes: Map::default(),
+            longest: 0,
+        }
     }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { hosts: HashMap::default(), any_host: Paths::default() }
+        Self { hosts: Map::default(), wildcards: Map::default(), any_host: Paths::default() }
+    }
+}
+
+impl<T: Default> Table<T> {
+    /// What stands at a place; nothing at first.
+    pub fn at(&mut self, place: Place) -> &mut T {
+        let bytes = |text: String| text.into_bytes().into_boxed_slice();
+        let paths = match place.host {
+            Host::Exact(host) => self.hosts.entry(bytes(host)).or_default(),
+            Host::Wildcard(rest) => self.wildcards.entry(bytes(rest)).or_default(),
+            Host::Any => &mut self.any_host,
+        };
+        match place.path {
+            Path::Exact(path) => paths.exact.entry(bytes(path)).or_default(),
+            Path::Pattern(pattern) => paths.patterns.at(&pattern),
+            Path::Regex(regex) => {
+                let known = paths.regexes.iter().position(|(known, _)| *known == regex);
+                let at = known.unwrap_or(paths.regexes.len());
+                if known.is_none() {
+                    paths.regexes.push((regex, T::default()));
+                }
+                &mut paths.regexes[at].1
+            }
+            Path::Prefix(path) => {
+                paths.longest = paths.longest.max(path.len());
+                paths.prefixes.entry(bytes(path)).or_default()
+            }
+        }
     }
 }
 
 impl<T> Table<T> {
-    /// Adds a route. A second one for the same place replaces it: the configuration is checked for such
-    /// ties before.
-    pub fn insert(&mut self, place: Place, target: T) {
-        let paths = match place.host {
-            Some(host) => self.hosts.entry(host.into()).or_default(),
-            None => &mut self.any_host,
-        };
-        match place.path {
-            Path::Exact(path) => paths.exact.insert(path.into(), target),
-            Path::Prefix(path) => {
-                paths.longest = paths.longest.max(path.len());
-                paths.prefixes.insert(path.into(), target)
-            }
-        };
-    }
-
-    /// The most specific match for a host in lower case and a normalised path.
-    pub fn find(&self, host: &str, path: &str) -> Option<&T> {
-        self.hosts.get(host).and_then(|paths| paths.find(path)).or_else(|| self.any_host.find(path))
+    /// Looks at what stands at the places that match a host in lower case and a normalised path, the most specific
+    /// first, until `look` finds something.
+    pub fn find<'t, R>(
+        &'t self,
+        host: &[u8],
+        path: &[u8],
+        mut look: impl FnMut(&'t T) -> Option<R>,
+    ) -> Option<R> {
+        if !self.hosts.is_empty()
+            && let Some(paths) = self.hosts.get(host)
+            && let Some(found) = paths.find(path, &mut look)
+        {
+            return Some(found);
+        }
+        if !self.wildcards.is_empty()
+            && let Some(paths) = parent(host).and_then(|rest| self.wildcards.get(rest))
+            && let Some(found) = paths.find(path, &mut look)
+        {
+            return Some(found);
+        }
+        self.any_host.find(path, &mut look)
     }
 }
 
 impl<T> Paths<T> {
-    fn find(&self, path: &str) -> Option<&T> {
-        if let Some(target) = self.exact.get(path) {
-            return Some(target);
+    fn find<'t, R>(&'t self, path: &[u8], look: &mut impl FnMut(&'t T) -> Option<R>) -> Option<R> {
+        if let Some(found) = self.exact.get(path).and_then(&mut *look) {
+            return Some(found);
+        }
+        // `OPTIONS *` asks about no path: only who matches every path takes it (RFC 9110, 9.3.7).
+        if path == b"*" {
+            return self.prefixes.get(&b""[..]).and_then(look);
+        }
+        if !self.patterns.is_empty()
+            && let Some(found) = self.patterns.find(path.strip_prefix(b"/"), look)
+        {
+            return Some(found);
+        }
+        let regexes = self.regexes.iter().filter(|(regex, _)| regex.is_found_in(path));
+        if let Some(found) = regexes.map(|(_, at)| at).find_map(&mut *look) {
+            return Some(found);
         }
         if self.prefixes.is_empty() {
             return None;
@@ -87,14 +141,46 @@ impl<T> Paths<T> {
         let mut prefix = path;
         loop {
             if prefix.len() <= self.longest
-                && let Some(target) = self.prefixes.get(prefix)
+                && let Some(found) = self.prefixes.get(prefix).and_then(&mut *look)
             {
-                return Some(target);
+                return Some(found);
             }
-            // `OPTIONS *` asks about no path: only who matches every path takes it (RFC 9110, 9.3.7).
-            let above = if prefix == "*" { Some(0) } else { prefix.rfind('/') };
-            prefix = &prefix[..above?];
+            prefix = &prefix[..prefix.iter().rposition(|b| *b == b'/')?];
         }
+    }
+}
+
+impl<T> Node<T> {
+    fn is_empty(&self) -> bool {
+        self.fixed.is_empty() && self.open.is_none()
+    }
+
+    fn at(&mut self, pattern: &Pattern) -> &mut T
+    where
+        T: Default,
+    {
+        let node = pattern.segments.iter().fold(self, |node, segment| match segment {
+            Some(segment) => node.fixed.entry(segment.as_bytes().into()).or_default(),
+            None => node.open.get_or_insert_default(),
+        });
+        node.end.get_or_insert_default()
+    }
+
+    /// The rest of a path; `None` behind its last segment. A fixed segment comes before an open one.
+    fn find<'t, R>(
+        &'t self,
+        rest: Option<&[u8]>,
+        look: &mut impl FnMut(&'t T) -> Option<R>,
+    ) -> Option<R> {
+        let Some(rest) = rest else { return self.end.as_ref().and_then(look) };
+        let slash = rest.iter().position(|b| *b == b'/');
+        let (segment, rest) = slash.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
+        if let Some(node) = self.fixed.get(segment)
+            && let Some(found) = node.find(rest, look)
+        {
+            return Some(found);
+        }
+        self.open.as_ref().filter(|_| !segment.is_empty())?.find(rest, look)
     }
 }
 
@@ -102,8 +188,13 @@ impl<T> Paths<T> {
 mod tests {
     use super::*;
 
-    fn place(host: Option<&str>, path: Path) -> Place {
-        Place { host: host.map(str::to_owned), path }
+    fn table(places: &[(&str, Path, &'static str)]) -> Table<Vec<&'static str>> {
+        let mut table: Table<Vec<&'static str>> = Table::default();
+        for (host, path, name) in places {
+            let host = if host.is_empty() { Host::Any } else { Host::new(host) };
+            table.at(Place { host, path: path.clone() }).push(*name);
+        }
+        table
     }
 
     fn exact(path: &str) -> Path {
@@ -114,39 +205,67 @@ mod tests {
         Path::Prefix(path.to_owned())
     }
 
+    fn pattern(path: &str) -> Path {
+        Path::Pattern(Pattern::new(path).unwrap().unwrap())
+    }
+
+    fn regex(text: &str) -> Path {
+        Path::Regex(Regex::new(&format!("^(?:{text})$")).unwrap())
+    }
+
+    /// All that matches, in the order in which it is looked at.
+    fn order(table: &Table<Vec<&'static str>>, host: &str, path: &str) -> String {
+        let mut seen = Vec::new();
+        table.find(host.as_bytes(), path.as_bytes(), |names| {
+            seen.extend_from_slice(names);
+            None::<()>
+        });
+        seen.join(" ")
+    }
+
     #[test]
-    fn the_most_specific_route_wins() {
-        let mut table = Table::default();
-        table.insert(place(None, prefix("")), "all");
-        table.insert(place(None, prefix("/a")), "a");
-        table.insert(place(None, prefix("/a/b")), "ab");
-        table.insert(place(None, exact("/a/b")), "exact");
-        table.insert(place(Some("h.example"), prefix("/x")), "host");
+    fn the_most_specific_place_comes_first() {
+        let table = table(&[
+            ("", prefix(""), "all"),
+            ("", prefix("/a"), "a"),
+            ("", prefix("/a/b"), "ab"),
+            ("", exact("/a/b"), "exact"),
+            ("", regex("/a/.*"), "regex"),
+            ("", pattern("/a/{x}"), "open"),
+            ("", pattern("/{x}/b"), "late"),
+            ("", pattern("/a/{x}/c"), "deep"),
+            ("h.example", prefix("/x"), "host"),
+            ("*.example", prefix("/x"), "wild"),
+        ]);
         for (host, path, expected) in [
             ("", "/", "all"),
             ("", "/z", "all"),
-            ("", "/a", "a"),
-            ("", "/a/", "a"),
+            ("", "/a", "a all"),
+            ("", "/a/", "regex a all"),
             ("", "/ab", "all"),
-            ("", "/a/b", "exact"),
-            ("", "/a/b/", "ab"),
-            ("", "/a/b/c/d", "ab"),
-            ("h.example", "/x/y", "host"),
-            ("h.example", "/a/b", "exact"),
-            ("other.example", "/x", "all"),
+            ("", "/a/b", "exact open late regex ab a all"),
+            ("", "/a/z", "open regex a all"),
+            ("", "/z/b", "late all"),
+            ("", "/a/b/c", "deep regex ab a all"),
+            ("", "/a//c", "regex a all"),
+            ("", "/a/b/c/d", "regex ab a all"),
+            ("", "*", "all"),
+            ("h.example", "/x/y", "host wild all"),
+            ("h.example", "/a", "a all"),
+            ("g.example", "/x", "wild all"),
+            ("f.g.example", "/x", "all"),
+            ("example", "/x", "all"),
         ] {
-            assert_eq!(table.find(host, path), Some(&expected), "{host} {path}");
+            assert_eq!(order(&table, host, path), expected, "{host} {path}");
         }
     }
 
     #[test]
     fn no_match_is_none() {
-        let mut table = Table::default();
-        table.insert(place(Some("h"), prefix("")), 1);
-        assert_eq!(table.find("g", "/"), None);
-        assert_eq!(table.find("h", "*"), Some(&1), "`OPTIONS *` has no path");
-        table.insert(place(None, exact("/a")), 2);
-        assert_eq!(table.find("g", "/b"), None);
-        assert_eq!(table.find("g", "*"), None);
+        let table = table(&[("h", prefix(""), "h"), ("", exact("/a"), "a")]);
+        assert_eq!(order(&table, "g", "/"), "");
+        assert_eq!(order(&table, "h", "*"), "h", "`OPTIONS *` has no path");
+        assert_eq!(order(&table, "g", "*"), "");
+        assert_eq!(order(&table, "[::1]", "/a"), "a");
     }
 }

@@ -7,13 +7,17 @@
 mod auto;
 mod cidr;
 mod duration;
+mod matcher;
 mod name;
 mod one_or_many;
+mod regex;
 mod size;
 
 pub use auto::Auto;
 pub use cidr::Cidr;
 pub use duration::Duration;
+pub use matcher::Matcher;
 pub use name::Name;
 pub use one_or_many::OneOrMany;
+pub use regex::Regex;
 pub use size::{ByteRate, Size};

@@ -23,7 +23,7 @@ pub fn one_pool(endpoints: &[&dyn std::fmt::Display]) -> String {
 /// The same, whose endpoints are not told of their clients: what they receive is what was asked.
 pub fn untold(text: String) -> String {
     text.replacen("pool = \"app\"\n", "pool = \"app\"\npolicies = \"untold\"\n", 1)
-        + "[policies.untold]\nforwarded = \"off\"\n"
+        + "[policies.untold]\nforwarded = \"off\"\nrequest_id = false\n"
 }
 
 /// A weir of one worker, so that all connections share one pool, in front of this upstream.

@@ -1,0 +1,175 @@
+//! What policies do to requests on their way in, and to answers on their way back.
+
+use crate::harness::{Answer, Client, Upstream, Weir, one_pool};
+
+/// A weir in front of this upstream, whose requests go through this route.
+fn weir(upstream: &Upstream, listener: &str, route: &str) -> Weir {
+    let text = one_pool(&[upstream]).replacen("\n\n", &format!("\n{listener}\n\n"), 1);
+    // One worker, so that one connection brings everything to the upstream, in order.
+    Weir::start(
+        text + "[runtime]\nworkers = 1\n[routes.all]\npool = \"app\"\nforwarded = \"off\"\n"
+            + route,
+    )
+}
+
+fn get(weir: &Weir, path: &str, fields: &str) -> Answer {
+    weir.connect()
+        .send(format!("GET {path} HTTP/1.1\r\nHost: shop.example:81\r\n{fields}\r\n"))
+        .answer()
+}
+
+/// What the upstream received last.
+fn received(upstream: &Upstream) -> String {
+    let all = upstream.received();
+    all.rsplit("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn access_is_by_the_address_that_a_trusted_proxy_tells() {
+    let upstream = Upstream::replying("hello");
+    let lists = "access = { allow = [\"10.0.0.0/8\", \"127.0.0.1\"], deny = \"10.1.0.0/16\" }\n";
+    let strict = weir(&upstream, "trusted_proxies = \"127.0.0.1\"", lists);
+    for (told, status) in [
+        ("", 200),
+        ("X-Forwarded-For: 10.2.0.1\r\n", 200),
+        ("X-Forwarded-For: 10.1.0.1\r\n", 403),
+        ("X-Forwarded-For: 11.0.0.1\r\n", 403),
+        ("X-Forwarded-For: 10.2.0.1, 11.0.0.1\r\n", 403),
+        ("X-Forwarded-For: 11.0.0.1, 10.2.0.1, 127.0.0.1\r\n", 200),
+        ("Forwarded: for=11.0.0.1\r\n", 403),
+        ("X-Forwarded-For: nonsense\r\n", 200),
+    ] {
+        assert_eq!(get(&strict, "/", told).status, status, "{told}");
+    }
+    assert_eq!(upstream.requests(), 4);
+    strict.until_metric("weir_http_refused_total{route=\"all\",reason=\"access\"}", 4.0);
+    // Whom nobody trusts is who he is.
+    let open = weir(&upstream, "", lists);
+    assert_eq!(get(&open, "/", "X-Forwarded-For: 11.0.0.1\r\n").status, 200);
+}
+
+#[test]
+fn a_refused_body_is_not_waited_for_and_the_next_request_is_answered() {
+    let upstream = Upstream::replying("hello");
+    let weir = weir(
+        &upstream,
+        "",
+        "[routes.closed]\npath = \"/closed\"\npool = \"app\"\naccess.allow = \"10.0.0.1\"\n",
+    );
+    let mut client = weir.connect();
+    client.send("POST /closed HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.answer().status, 403);
+    assert_eq!(client.answer().text(), "hello");
+    client.send(
+        "POST /closed HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(client.last_answer().status, 403);
+}
+
+#[test]
+fn paths_and_hosts_are_rewritten_for_the_endpoint_only() {
+    let upstream = Upstream::replying("hello");
+    let weir = weir(
+        &upstream,
+        "",
+        "[routes.api]\npath_prefix = \"/api\"\npool = \"app\"\nforwarded = \"x-forwarded\"\n\
+         rewrite = { strip_prefix = \"/api\", add_prefix = \"/v2\", host = \"internal.example\" }\n\
+         headers.request.set.x-asked = \"{path}\"\n\
+         [routes.old]\npath_prefix = \"/old\"\npool = \"app\"\n\
+         rewrite = { regex = \"^/old/([^/]+)/(.*)$\", to = \"/$2/$1\" }\n",
+    );
+    get(&weir, "/api/orders?a=/api", "");
+    let lines = received(&upstream);
+    assert!(lines.starts_with("GET /v2/orders?a=/api HTTP/1.1\r\n"), "{lines}");
+    assert!(lines.contains("\r\nhost: internal.example\r\n"), "{lines}");
+    assert!(!lines.contains("Host: shop.example"), "{lines}");
+    assert!(lines.contains("\r\nx-forwarded-host: shop.example:81\r\n"), "{lines}");
+    assert!(lines.contains("\r\nx-asked: /api/orders\r\n"), "{lines}");
+    for (path, expected) in [("/old/a/b/c", "/b/c/a"), ("/old/a", "/old/a"), ("/other", "/other")] {
+        get(&weir, path, "");
+        assert!(received(&upstream).starts_with(&format!("GET {expected} HTTP/1.1\r\n")), "{path}");
+    }
+    // A group that is a whole dot segment once it stands between slashes.
+    assert_eq!(get(&weir, "/old/%2e./x", "").status, 200);
+    assert!(received(&upstream).starts_with("GET /x HTTP/1.1\r\n"));
+}
+
+#[test]
+fn headers_are_changed_on_both_ways_and_on_weirs_own_answers() {
+    let upstream = Upstream::scripted(|mut peer| {
+        while peer.request().is_some() {
+            peer.send("HTTP/1.1 200 OK\r\nServer: x\r\nSet-Cookie: a\r\nset-cookie: b\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let weir = weir(
+        &upstream,
+        "policies = \"edge\"",
+        "[routes.user]\npath = \"/users/{id}\"\npool = \"app\"\nforwarded = \"off\"\nrequest_id = false\n\
+         [routes.user.headers]\n\
+         request.set = { x-user = \"{path.id}\", x-from = \"{client_ip} {host} {method} {query}\" }\n\
+         request.add = { accept = \"text/b\" }\n\
+         request.remove = [\"cookie\", \"X-Debug\"]\n\
+         response.set = { x-frame-options = \"SAMEORIGIN\" }\n\
+         [routes.closed]\npath = \"/closed\"\npool = \"app\"\naccess.allow = \"10.0.0.1\"\n\
+         [policies.edge.headers.response]\n\
+         set = { strict-transport-security = \"max-age=1\", x-frame-options = \"DENY\" }\n\
+         remove = [\"server\", \"set-cookie\"]\n",
+    );
+    let answer = get(
+        &weir,
+        "/users/7?a=b",
+        "Accept: text/a\r\nCookie: a=b\r\nx-debug: 1\r\nX-USER: root\r\n",
+    );
+    let lines = received(&upstream);
+    for line in
+        ["Accept: text/a", "accept: text/b", "x-user: 7", "x-from: 127.0.0.1 shop.example GET ?a=b"]
+    {
+        assert!(lines.contains(&format!("\r\n{line}")), "{line} in {lines}");
+    }
+    assert!(
+        !lines.contains("root") && !lines.contains("Cookie") && !lines.contains("debug"),
+        "{lines}"
+    );
+    assert_eq!(answer.field("server"), None);
+    assert_eq!(answer.field("set-cookie"), None);
+    assert_eq!(answer.field("x-frame-options"), Some("SAMEORIGIN"), "the route has the last word");
+    assert_eq!(answer.field("strict-transport-security"), Some("max-age=1"));
+    let refused = get(&weir, "/closed", "");
+    assert_eq!((refused.status, refused.field("x-frame-options")), (403, Some("DENY")));
+}
+
+#[test]
+fn each_request_has_an_id_its_own_if_that_is_sound() {
+    let upstream = Upstream::replying("hello");
+    let weir = weir(
+        &upstream,
+        "",
+        "headers.response.set.x-request-id = \"{request_id}\"\n\
+         [routes.plain]\npath = \"/none\"\npool = \"app\"\nforwarded = \"off\"\nrequest_id = false\n",
+    );
+    let mut ids = std::collections::BTreeSet::new();
+    for given in [
+        "",
+        "X-Request-ID: \r\n",
+        "X-Request-ID: a b\r\n",
+        &format!("X-Request-ID: {}\r\n", "a".repeat(129)),
+    ] {
+        let answer = get(&weir, "/", given);
+        let id = answer.field("x-request-id").unwrap().to_owned();
+        assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        let lines = received(&upstream);
+        assert_eq!(lines.to_ascii_lowercase().matches("x-request-id").count(), 1, "{lines}");
+        assert!(lines.contains(&format!("x-request-id: {id}")), "{lines}");
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), 4, "each is new");
+    let answer = get(&weir, "/", "X-Request-ID: mine-1\r\n");
+    assert_eq!(answer.field("x-request-id"), Some("mine-1"));
+    assert!(received(&upstream).contains("X-Request-ID: mine-1"));
+    get(&weir, "/none", "X-Request-ID: a b\r\n");
+    assert!(received(&upstream).contains("X-Request-ID: a b"), "left alone");
+    let mut client: Client = weir.connect();
+    client.send("GET /none HTTP/1.1\r\nHost: h\r\n\r\n").answer();
+    assert!(!received(&upstream).contains("x-request-id"));
+}
