@@ -1,6 +1,6 @@
 //! Fields that concern one connection stay on it, and nobody can make others stay behind.
 
-use crate::harness::{Upstream, Weir, one_pool, one_worker, untold};
+use crate::harness::{Upstream, Weir, echo, one_pool, one_worker, untold};
 
 /// The fields of a head as it was received, in lower case, without its first line.
 fn fields(head: &str) -> Vec<String> {
@@ -84,4 +84,32 @@ fn answers_without_a_date_get_one_and_others_keep_theirs() {
     assert_eq!(date(&client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").answer()), "x");
     let refused = client.send("GET / HTTP/1.1\r\n\r\n").answer();
     assert_eq!(date(&refused).len(), 29, "weir's own, too");
+}
+
+/// RFC 9110, 7.6.2.
+#[test]
+fn max_forwards_counts_hops_of_options_and_trace() {
+    let upstream = Upstream::scripted(echo);
+    let weir = one_worker(&upstream);
+    let ask = |method: &str, left: &str| {
+        weir.connect()
+            .send(format!("{method} /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: {left}\r\n\r\n"))
+            .answer()
+    };
+    assert_eq!(ask("OPTIONS", "0").status, 204);
+    let answer = ask("TRACE", "0");
+    assert_eq!((answer.status, answer.field("allow")), (405, Some("OPTIONS")));
+    assert_eq!(upstream.requests(), 0);
+    for (method, left, passed) in [
+        ("OPTIONS", "5", "max-forwards: 4"),
+        ("TRACE", "1", "max-forwards: 0"),
+        ("TRACE", "x", "Max-Forwards: x"),
+        ("GET", "0", "Max-Forwards: 0"),
+    ] {
+        assert_eq!(ask(method, left).status, 200, "{method} {left}");
+        let received = upstream.received();
+        let last = received.rsplit("\r\n\r\n").nth(1).unwrap_or_default();
+        assert!(last.contains(passed), "{method} {left}: {last}");
+        assert_eq!(last.to_ascii_lowercase().matches("max-forwards").count(), 1, "{last}");
+    }
 }

@@ -2,11 +2,9 @@
 
 use std::rc::Rc;
 
-use super::Local;
-use super::again;
 use super::error::Error;
 use super::finish::Tracked;
-use super::tunnel;
+use super::{Local, again, max_forwards, tunnel};
 use crate::message::head::Method;
 use crate::message::reply::Reply;
 use crate::pool::downstream::Downstream;
@@ -42,6 +40,9 @@ async fn reply(
     }
     if x.body.length().is_some_and(|length| length > policy.max_body) {
         return Err(Error::BodyTooLarge);
+    }
+    if let Some(reply) = max_forwards::settle(&mut x.head, || local.heads.take()) {
+        return Ok(reply);
     }
     tunnel::settle(&mut x.head, policy);
     let pool = match &route.target {

@@ -26,6 +26,7 @@ mod attempt;
 pub mod error;
 pub mod finish;
 pub mod http;
+mod max_forwards;
 mod tunnel;
 
 /// What all workers share, and the control runtime.
