@@ -1,7 +1,7 @@
 //! Finding a route among ten, a thousand and a hundred thousand.
 //!
-//! The routes are hosts with exact paths, prefixes and a catch-all; look-ups are hits of each kind and
-//! misses. How many routes there are must not matter: this ends with status 1 if a kind of look-up takes
+//! The routes are hosts with exact paths, patterns, prefixes and a catch-all; look-ups are hits of each kind
+//! and misses. How many routes there are must not matter: this ends with status 1 if a kind of look-up takes
 //! over twice as long among the most as among the fewest, a thousand hosts being asked in turn. With all
 //! ten thousand asked in turn the table no longer fits the caches near the core; that is measured and shown
 //! too, but not judged: it tells of the machine's memory more than of the table.
@@ -11,12 +11,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use weir::route::place::{Host, Path, Place};
+use weir::route::place::{Host, Path, Pattern, Place};
 use weir::route::table::Table;
 
 /// How many routes.
 const COUNTS: [usize; 3] = [10, 1_000, 100_000];
-/// Routes of each host: four exact paths, five prefixes, and all the rest.
+/// Routes of each host: two exact paths, two patterns, five prefixes, and all the rest.
 const PER_HOST: usize = 10;
 /// How much longer than the first of `COUNTS` the last may take.
 const BUDGET: f64 = 2.0;
@@ -25,12 +25,18 @@ fn host(number: usize) -> String {
     format!("shop-{number}.example.com")
 }
 
+fn pattern(text: &str) -> Path {
+    let pattern = Pattern::new(text).expect("it is one");
+    Path::Pattern(pattern.expect("it has a name"))
+}
+
 fn table(count: usize) -> Table<u32> {
     let mut table = Table::default();
     for at in 0..count {
         let path = match at % PER_HOST {
             0 => Path::Prefix(String::new()),
-            n @ 1..5 => Path::Exact(format!("/static/page-{n}")),
+            n @ 1..3 => Path::Exact(format!("/static/page-{n}")),
+            n @ 3..5 => pattern(&format!("/users/{{id}}/posts-{n}")),
             n => Path::Prefix(format!("/api/v{n}")),
         };
         *table.at(Place { host: Host::new(&host(at / PER_HOST)), path }) = at as u32;
@@ -43,8 +49,9 @@ fn look(table: &Table<u32>, host: &str, path: &str) -> Option<u32> {
 }
 
 /// What is asked for: a name, a path, and whether the host is one that routes name.
-const QUESTIONS: [(&str, &str, bool); 4] = [
-    ("exact", "/static/page-3", true),
+const QUESTIONS: [(&str, &str, bool); 5] = [
+    ("exact", "/static/page-2", true),
+    ("pattern", "/users/42/posts-4", true),
     ("prefix", "/api/v7/orders/12", true),
     ("catch-all", "/a/path/of/no/route", true),
     ("miss", "/api/v7/orders/12", false),
