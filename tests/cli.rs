@@ -160,3 +160,41 @@ fn what_is_no_regular_file_is_refused_at_once() {
         assert!(text(&output.stdout).contains("E0501"), "{path}");
     }
 }
+
+#[test]
+fn fmt_lays_a_file_out_in_place_and_keeps_its_mode_and_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let directory = directory("# the shop\n\n[pools.app] # here\nendpoints=['127.0.0.1:1']\n");
+    let path = directory.path().join("weir.toml");
+    let link = directory.path().join("link.toml");
+    symlink("weir.toml", &link).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    let weir = |arguments: &[&str]| Spawned::run(directory.path(), arguments);
+    let check = weir(&["fmt", "--check"]);
+    assert_eq!((check.status.code(), text(&check.stdout)), (Some(1), "weir.toml\n".to_owned()));
+    let diff = weir(&["fmt", "--diff", "weir.toml"]);
+    assert_eq!(diff.status.code(), Some(0));
+    let shown = "-endpoints=['127.0.0.1:1']\n+[pools.app]  # here\n+endpoints = [";
+    assert!(text(&diff.stdout).contains(shown), "{diff:?}");
+    let laid = weir(&["fmt", "link.toml"]);
+    assert_eq!((laid.status.code(), text(&laid.stdout)), (Some(0), String::new()));
+    let now = "# the shop\n\n[pools.app]  # here\nendpoints = ['127.0.0.1:1']\n";
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), now);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let again = weir(&["fmt", "--check", "link.toml", "weir.toml"]);
+    assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), String::new()));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "nothing is left behind");
+}
+
+#[test]
+fn fmt_leaves_alone_what_is_not_toml() {
+    let directory = directory("[pools.app\n");
+    let output = Spawned::run(directory.path(), &["fmt", "weir.toml", "none.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+    let said = text(&output.stderr);
+    assert!(said.contains("E0101") && said.contains("weir.toml:1:"), "{said}");
+    assert!(said.contains("E0501") && said.contains("none.toml: no such file"), "{said}");
+    let path = directory.path().join("weir.toml");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "[pools.app\n");
+}

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use super::{Exit, say};
+use super::{Exit, say, terminal};
 use crate::config::{self, Config};
 use crate::diagnostic::{Report, Style};
 
@@ -33,10 +33,9 @@ fn print(report: &Report) {
     say(&format!("{}{}\n", report.render(style(&io::stdout())), report.summary()));
 }
 
-/// Colours for a terminal, unless `NO_COLOR` forbids them.
+/// Whether a report to this stream has colours.
 pub fn style(stream: &impl IsTerminal) -> Style {
-    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if forbidden || !stream.is_terminal() { Style::Plain } else { Style::Colour }
+    terminal::style(stream)
 }
 
 /// "2 listeners, 3 routes, 1 pool".

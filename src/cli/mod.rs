@@ -4,35 +4,59 @@
 //! beside this one. Results go to stdout, everything else to stderr.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod check;
 mod demo;
 mod explain;
+mod fmt;
 mod run;
+mod terminal;
+
+use terminal::{Colours, Manner, say, say_exactly, tell, whisper};
+
+use crate::config;
 
 /// A reverse-proxy load balancer: one binary, one TOML file.
 #[derive(Debug, Parser)]
-#[command(name = "weir", version)]
+#[command(name = "weir", version, disable_help_subcommand = true)]
 struct Cli {
     /// The configuration; default: ./weir.toml, else /etc/weir/weir.toml.
-    #[arg(short, long, value_name = "FILE", env = "WEIR_CONFIG", global = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "WEIR_CONFIG",
+        hide_env_values = true,
+        global = true
+    )]
     config: Option<PathBuf>,
+    /// When to use colours; auto: on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", global = true)]
+    color: Colours,
+    /// Say only results and errors; log only warnings.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log in detail, as RUST_LOG=debug does.
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run in the foreground.
+    #[command(before_help = "Example: weir run -c /etc/weir/weir.toml")]
     Run {
         /// The file, if not that of -c.
         file: Option<PathBuf>,
     },
     /// See it work: sample backends, load, a failure, an edited file. Nothing is left behind.
+    #[command(before_help = "Example: weir demo")]
     Demo {
         /// Unattended: one JSON object per line, and exit code 1 if a claim does not hold.
         #[arg(long)]
@@ -42,11 +66,16 @@ enum Command {
         keep: Option<PathBuf>,
     },
     /// Check a configuration: every error at once, and no side effects.
+    #[command(before_help = "Example: weir check weir.toml")]
     Check {
         /// The file, if not that of -c.
         file: Option<PathBuf>,
     },
+    /// Lay out a configuration: sections in reading order, comments kept.
+    #[command(before_help = "Example: weir fmt --check weir.toml")]
+    Fmt(fmt::Args),
     /// Explain a code of a report (E0201), a balancing word, or a reason of metrics and logs.
+    #[command(before_help = "Example: weir explain E0201")]
     Explain {
         /// What to explain.
         word: String,
@@ -54,7 +83,7 @@ enum Command {
 }
 
 /// How weir ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Done.
     Ok = 0,
@@ -62,13 +91,32 @@ pub enum Exit {
     Failed = 1,
     /// Wrong usage.
     Usage = 2,
+    /// Not permitted: a port, a file.
+    Denied = 77,
     /// Invalid configuration.
     Config = 78,
 }
 
+impl Exit {
+    /// What a failure of the system comes to.
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::Denied,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The worse of the two.
+    fn or(self, other: Self) -> Self {
+        self.max(other)
+    }
+}
+
 /// Runs the command that the arguments name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = command(colours(&arguments)).try_get_matches_from(arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors. A closed pipe leaves nobody to tell.
@@ -76,23 +124,60 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8);
         }
     };
+    terminal::set(Manner { colours: cli.color, quiet: cli.quiet, verbose: cli.verbose });
     // An empty $WEIR_CONFIG is one that is not set.
     let config = cli.config.filter(|path| !path.as_os_str().is_empty());
-    let exit = match cli.command {
+    let Some(command) = cli.command else {
+        say(GREETING);
+        return Exit::Ok as u8;
+    };
+    let exit = match command {
         Command::Run { file } => run::run(file.or(config).as_deref()),
         Command::Demo { script, keep } => demo::demo(script, keep),
         Command::Check { file } => check::check(file.or(config).as_deref()),
+        Command::Fmt(mut args) => {
+            if args.files.is_empty() {
+                args.files.push(config::find(config.as_deref()));
+            }
+            fmt::fmt(&args)
+        }
         Command::Explain { word } => explain::explain(&word),
     };
     exit as u8
 }
 
-/// Prints a result. A closed pipe (`weir check | head`) ends nothing: the exit code still counts.
-fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
+/// Every command with its flags.
+fn command(colours: Colours) -> clap::Command {
+    Cli::command().color(match colours {
+        Colours::Auto => ColorChoice::Auto,
+        Colours::Always => ColorChoice::Always,
+        Colours::Never => ColorChoice::Never,
+    })
 }
 
-/// Tells the user something that is not the result.
-fn tell(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+/// What `--color` says, before the arguments are understood: what is wrong with them has colours too.
+fn colours(arguments: &[OsString]) -> Colours {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let value =
+        words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--color")? {
+            "" => words.get(at + 1).copied(),
+            value => value.strip_prefix('='),
+        });
+    match value {
+        Some("always") => Colours::Always,
+        Some("never") => Colours::Never,
+        _ => Colours::Auto,
+    }
 }
+
+/// What weir says of itself to who does not ask for more.
+const GREETING: &str = "\
+weir: a reverse-proxy load balancer, one binary and one TOML file
+
+Start here:
+  weir demo            see it work, with nothing prepared
+  weir check           look for mistakes in ./weir.toml
+  weir run             run it
+
+All commands and flags: weir --help
+";

@@ -9,8 +9,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check::style;
-use super::{Exit, tell};
+use super::{Exit, tell, terminal, whisper};
 use crate::config::{self, Files};
+use crate::diagnostic::Style;
 use crate::net::descriptors;
 use crate::runtime::process::Process;
 use crate::telemetry::log;
@@ -29,7 +30,7 @@ pub fn run(file: Option<&Path>) -> Exit {
     if !warnings.is_empty() {
         tell(&format!("{}{}\n", warnings.render(style(&io::stderr())), warnings.summary()));
     }
-    let log = match log::start() {
+    let log = match log::start(terminal::level(), style(&io::stderr()) == Style::Colour) {
         Ok(log) => log,
         Err(error) => {
             tell(&format!("weir: {error}\n"));
@@ -57,15 +58,19 @@ pub fn run(file: Option<&Path>) -> Exit {
         }
     };
     let threads = if workers == 1 { "worker" } else { "workers" };
-    tell(&format!("weir {}  {}  {workers} {threads}\n", env!("CARGO_PKG_VERSION"), path.display()));
+    whisper(&format!(
+        "weir {}  {}  {workers} {threads}\n",
+        env!("CARGO_PKG_VERSION"),
+        path.display()
+    ));
     for plan in listeners {
         let name = &plan.settings.name;
         if let Some(address) = process.address(name) {
-            tell(&format!("  {name:<8} http://{address}\n"));
+            whisper(&format!("  {name:<8} http://{address}\n"));
         }
     }
     if let Some(address) = process.metrics_address() {
-        tell(&format!("  {:<8} http://{address}/metrics\n", "metrics"));
+        whisper(&format!("  {:<8} http://{address}/metrics\n", "metrics"));
     }
     signals.obey(process);
     log.flush();

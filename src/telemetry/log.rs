@@ -3,25 +3,28 @@
 //! Lines go through one thread: whoever logs never waits for a reader that does not read, and a reader that
 //! is gone is no error. What does not fit is left out.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Starts the log; `RUST_LOG` sets the level, per module if wanted.
+/// Starts the log, from `level` on; without one `RUST_LOG` sets the level, per module if wanted.
 ///
 /// # Errors
 /// The system gives no thread.
-pub fn start() -> io::Result<Log> {
+pub fn start(level: Option<&str>, colours: bool) -> io::Result<Log> {
     let (sender, receiver) = sync_channel(WAITING);
     std::thread::Builder::new().name(String::from("log")).spawn(move || write_all(&receiver))?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = match level {
+        Some(level) => EnvFilter::new(level),
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines(sender.clone()))
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(colours)
         .with_target(false)
         .log_internal_errors(false)
         .init();

@@ -1,0 +1,150 @@
+//! `weir fmt`: one layout for every configuration. Sections in reading order, one blank line between them,
+//! comments kept; never another meaning.
+//!
+//! Called by a person, an editor and a hook before a commit. Files are replaced in one step, mode and links
+//! kept. What is not TOML is answered with its report and left alone.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::check::style;
+use super::{Exit, say_exactly, tell, whisper};
+use crate::config;
+
+mod diff;
+mod layout;
+mod lines;
+mod tokens;
+mod value;
+
+/// `weir fmt`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The files; `-` reads stdin and writes stdout. Without one, that of -c.
+    pub files: Vec<PathBuf>,
+    /// Write nothing; name the files that would change, and exit with 1 if there is one.
+    #[arg(long)]
+    check: bool,
+    /// Write nothing; show what would change.
+    #[arg(long)]
+    diff: bool,
+}
+
+/// Lays out the files.
+pub fn fmt(args: &Args) -> Exit {
+    let mut exit = Exit::Ok;
+    for path in &args.files {
+        let name = if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() };
+        let done = read(path, &name).and_then(|text| {
+            let laid = same_meaning(&name, &text, layout::layout(&text))?;
+            args.tell(path, &name, &text, &laid)
+        });
+        match done {
+            Ok(false) => {}
+            Ok(true) if args.check => exit = exit.or(Exit::Failed),
+            Ok(true) => {}
+            Err(refused) => exit = exit.or(refused),
+        }
+    }
+    exit
+}
+
+impl Args {
+    /// Shows or writes what became of a file; whether it differs.
+    fn tell(&self, path: &Path, name: &str, text: &str, laid: &str) -> Result<bool, Exit> {
+        let differs = text != laid;
+        if self.diff && differs {
+            say_exactly(&diff::diff(name, text, laid));
+        }
+        if self.check && !self.diff && differs {
+            say_exactly(&format!("{name}\n"));
+        }
+        if self.check && differs {
+            whisper(&format!("{name} is not laid out: weir fmt {name}\n"));
+        }
+        if self.check || self.diff {
+            return Ok(differs);
+        }
+        if is_stdin(path) {
+            say_exactly(laid);
+        } else if differs {
+            replace(path, laid).map_err(|error| {
+                tell(&format!("weir: {name} cannot be written, {error}: nothing was changed\n"));
+                Exit::of(&error)
+            })?;
+            whisper(&format!("{name}: laid out\n"));
+        }
+        Ok(differs)
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The text of a file that is TOML; else its report has been told.
+fn read(path: &Path, name: &str) -> Result<String, Exit> {
+    let refused = |report: crate::diagnostic::Report| {
+        tell(&format!("{}{}\n", report.render(style(&io::stderr())), report.summary()));
+        Exit::Config
+    };
+    let text = if is_stdin(path) {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else if fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+        Err(ErrorKind::InvalidInput.into())
+    } else {
+        fs::read_to_string(path)
+    };
+    match text {
+        Ok(text) if DeTable::parse_recoverable(&text).1.is_empty() => Ok(text),
+        Ok(text) => Err(config::parse(name, &text).map_or_else(refused, |_| Exit::Config)),
+        Err(error) if is_stdin(path) => {
+            tell(&format!("weir: stdin cannot be read: {error}\n"));
+            Err(Exit::Failed)
+        }
+        // Loading it says why it cannot be read.
+        Err(_) => Err(config::load(path).map_or_else(refused, |_| Exit::Failed)),
+    }
+}
+
+/// The layout, if it says what the text says.
+fn same_meaning(name: &str, text: &str, laid: String) -> Result<String, Exit> {
+    let meaning = |text: &str| toml::from_str::<toml::Table>(text).ok();
+    if meaning(&laid).is_some_and(|after| meaning(text) == Some(after)) {
+        return Ok(laid);
+    }
+    tell(&format!("weir: {name} is left as it is: a bug in weir would have changed its meaning\n"));
+    Err(Exit::Failed)
+}
+
+/// Replaces a file in one step: who reads it sees the old text or the new one.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // Where a link leads to.
+    let path = path.canonicalize()?;
+    let old = fs::metadata(&path)?;
+    let beside = path.with_extension(format!("toml.{}", std::process::id()));
+    let written = (|| {
+        let mut file = File::create_new(&beside)?;
+        file.set_permissions(old.permissions())?;
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+            chown(&beside, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, &path)
+    })();
+    if written.is_err() {
+        // What was begun is of no use to anybody.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests;
