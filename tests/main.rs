@@ -21,6 +21,7 @@ mod interim;
 mod limits;
 mod lying_endpoints;
 mod metrics;
+mod no_side_effects;
 mod policies;
 mod reference;
 mod reload;
