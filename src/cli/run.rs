@@ -81,6 +81,7 @@ pub fn run(file: Option<&Path>) -> Exit {
 struct Signals {
     runtime: Runtime,
     hangup: Signal,
+    reopen: Signal,
     terminate: Signal,
     interrupt: Signal,
 }
@@ -90,19 +91,21 @@ impl Signals {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let within = runtime.enter();
         let hangup = signal(SignalKind::hangup())?;
+        let reopen = signal(SignalKind::user_defined1())?;
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
         drop(within);
-        Ok(Self { runtime, hangup, terminate, interrupt })
+        Ok(Self { runtime, hangup, reopen, terminate, interrupt })
     }
 
-    /// SIGHUP reloads, SIGTERM and SIGINT stop; a second one stops at once.
+    /// SIGHUP reloads, SIGUSR1 opens log files anew, SIGTERM and SIGINT stop; a second one stops at once.
     fn obey(self, process: Process) {
-        let Self { runtime, mut hangup, mut terminate, mut interrupt } = self;
+        let Self { runtime, mut hangup, mut reopen, mut terminate, mut interrupt } = self;
         runtime.block_on(async {
             loop {
                 tokio::select! {
                     _ = hangup.recv() => { process.reload(); },
+                    _ = reopen.recv() => process.reopen(),
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
                 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{compile, load};
+use super::{Config, compile, load};
 use crate::diagnostic::{Fault, Report, Style};
 use crate::runtime::{Blueprint, Loader};
 
@@ -22,16 +22,25 @@ impl Files {
     /// # Errors
     /// The report on what is wrong with it.
     pub fn first(&self) -> Result<(Blueprint, Report), Report> {
-        let loaded = load(&self.path)?;
+        let mut loaded = load(&self.path)?;
+        self.settle(&mut loaded.config);
         let blueprint = compile(&loaded.config, None, fastrand::u64(..)).map_err(refused)?;
         Ok((blueprint, loaded.warnings))
+    }
+
+    /// Paths are relative to the file that contains them.
+    fn settle(&self, config: &mut Config) {
+        if let Some(directory) = self.path.parent() {
+            config.access_log.output.within(directory);
+        }
     }
 }
 
 impl Loader for Files {
     fn next(&self, running: &Blueprint) -> Result<Blueprint, String> {
         load(&self.path)
-            .and_then(|loaded| {
+            .and_then(|mut loaded| {
+                self.settle(&mut loaded.config);
                 compile(&loaded.config, Some(running), fastrand::u64(..)).map_err(refused)
             })
             .map_err(|report| report.render(Style::Plain))

@@ -24,6 +24,9 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
         check.number(&["listeners", name, "limits", "headers"], limits.headers, 1, most);
         check.number(&["listeners", name, "limits", "trailers"], limits.trailers, 0, most);
     }
+    let log = &config.access_log;
+    let (least, most) = (Size::from_bytes(0), Size::from_kib(1024));
+    check.size(&["access_log", "buffer"], log.buffer, least, most);
     for (name, policy) in &config.policies {
         check.timeouts(&["policies", name], &policy.timeouts);
     }
@@ -101,14 +104,14 @@ impl Check<'_> {
         self.found.push(Diagnostic::new(Code::E0105, self.tree.value(path), problem, "too short"));
     }
 
-    fn size(&mut self, path: &[&str; 4], size: Size, least: Size, most: Size) {
+    fn size(&mut self, path: &[&str], size: Size, least: Size, most: Size) {
         if (least..=most).contains(&size) {
             return;
         }
         let nearest = if size < least { least } else { most };
         let problem = format!(
             "`{}` is \"{least}\" to \"{most}\", not \"{size}\": write \"{nearest}\"",
-            path[3]
+            path.last().copied().unwrap_or_default()
         );
         let label = if size < least { "too small" } else { "too large" };
         self.found.push(Diagnostic::new(Code::E0105, self.tree.value(path), problem, label));

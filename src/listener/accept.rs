@@ -211,7 +211,7 @@ mod tests {
     async fn a_panic_ends_its_own_connection_only_and_is_counted() {
         let shared = Shared::bare();
         let (mut lines, _writer, _switch) =
-            access_log::open(&access_log::Config::default(), 1, &Arc::default());
+            access_log::open(&access_log::Config::default(), 1, &Arc::default()).unwrap();
         let local = Local::new(0, Arc::clone(&shared), lines.remove(0));
         let settings = Arc::new(Settings::new(&Name::none(), &toml::from_str(SECTION).unwrap()));
         let listener = Arc::new(Listener::new(0, ListenerMetrics::new(1), settings));

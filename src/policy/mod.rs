@@ -11,11 +11,13 @@ use serde::Deserialize;
 
 use crate::message::exchange::Exchange;
 use crate::message::reply::Reply;
+use crate::telemetry::access_log::Rule;
 use crate::unit::Size;
 
 pub mod access;
 pub mod forwarded;
 pub mod headers;
+pub mod logging;
 mod request_id;
 pub mod rewrite;
 pub mod timeouts;
@@ -45,6 +47,8 @@ pub struct Config {
     pub upgrade: Option<Vec<Protocol>>,
     /// How long answers are waited for.
     pub timeouts: timeouts::Config,
+    /// Which requests get a line in the access log.
+    pub logging: logging::Config,
 }
 
 /// A rule that looks at requests on their way in, or at answers on their way back. Shared by all workers.
@@ -84,6 +88,8 @@ pub struct Policy {
     pub upgrade: Vec<Protocol>,
     /// How long answers are waited for.
     pub timeouts: Timeouts,
+    /// Which requests get a line in the access log.
+    pub logging: Rule,
 }
 
 /// How long answers are waited for; `Duration::MAX`: for ever.
@@ -113,6 +119,7 @@ impl Config {
             replace(&mut merged.forwarded, &later.forwarded);
             replace(&mut merged.upgrade, &later.upgrade);
             merged.timeouts.merge(&later.timeouts);
+            merged.logging.merge(&later.logging);
             merged
         })
     }
@@ -135,6 +142,7 @@ impl Policy {
             forwarded: config.forwarded.unwrap_or_default(),
             upgrade: config.upgrade.clone().unwrap_or_else(|| vec![Protocol::websocket()]),
             timeouts: Timeouts::new(&config.timeouts),
+            logging: config.logging.rule(),
             config,
         }
     }
@@ -172,14 +180,20 @@ mod tests {
         let read = |text: &str| toml::from_str::<Config>(text).unwrap();
         let policy =
             |configs: &[&Config]| Policy::new(Config::merged(configs.iter().copied()), &|_| None);
-        let first = read("max_body = \"1MiB\"\ntimeouts.total = \"5s\"\ntimeouts.idle = \"1s\"");
-        let second = read("upgrade = []\ntimeouts.total = \"0s\"\nrequest_id = false");
+        let first = read(
+            "logging.sample = \"1%\"\nmax_body = \"1MiB\"\ntimeouts.total = \"5s\"\ntimeouts.idle = \"1s\"",
+        );
+        let second = read(
+            "upgrade = []\ntimeouts.total = \"0s\"\nrequest_id = false\nlogging.slow = \"2s\"",
+        );
         let merged = policy(&[&first, &second]);
         assert_eq!(merged.max_body, 1 << 20);
         assert_eq!(merged.upgrade, []);
         assert_eq!(merged.timeouts.total, Duration::MAX);
         assert_eq!(merged.timeouts.idle, Duration::from_secs(1));
         assert_eq!(merged.timeouts.response, Timeouts::default().response);
+        assert_eq!(merged.logging.sample, "1%".parse().ok());
+        assert_eq!(merged.logging.slow, Some(Duration::from_secs(2)));
         assert_eq!(merged.steps.len(), 0);
         assert_eq!(policy(&[]).steps.len(), 1, "requests have an id by default");
         assert_eq!(policy(&[&read("max_body = \"0\"")]).max_body, u64::MAX);

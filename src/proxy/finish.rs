@@ -76,14 +76,18 @@ pub fn refused(local: &Local, x: &Exchange, error: Error) {
     shard.refuse(error as usize);
     // Its method is not to be trusted more than the rest of it.
     shard.count(METHODS - 1, row.status, now - x.started);
-    local.lines.borrow_mut().write(&Record {
+    let record = Record {
         listener: snapshot.listener(x.client.listener),
         route: "none",
         status: row.status,
+        peer: x.client.peer,
+        client: x.client.address,
+        took: now - x.started,
         reason: row.reason,
         result: result(row),
-        ..record(x, now)
-    });
+        ..Record::default()
+    };
+    local.lines.borrow_mut().write(&record, now);
 }
 
 /// The class of a failure, for the access log.
@@ -233,18 +237,22 @@ impl Drop for Tracked {
         let mut lines = self.local.lines.borrow_mut();
         if lines.is_on() {
             let route = self.route();
-            lines.write(&Record {
+            let record = Record {
                 route: route.map_or("none", |route| &route.name),
                 pool: route
                     .and_then(|route| route.target.pool(self.x.arm))
                     .map_or("", |pool| &pool.name),
+                pattern: route.map(Route::pattern).unwrap_or_default(),
+                rule: route.map(|route| route.policy.logging).unwrap_or_default(),
                 listener: self.listener(),
+                answer: self.reply.as_ref().map(|reply| &reply.head),
                 status,
                 sent: self.sent,
                 reason: failed.map_or("", |row| row.reason),
                 result: failed.map_or("ok", result),
                 ..record(&self.x, now)
-            });
+            };
+            lines.write(&record, now);
         }
         drop(lines);
         self.local.heads.give(mem::take(&mut self.x.head));
@@ -260,11 +268,11 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// What an access-log line says of the request itself.
 fn record(x: &Exchange, now: Duration) -> Record<'_> {
     Record {
-        method: x.head.method_text(),
-        host: x.head.host(),
-        path: x.head.text(x.asked),
-        query: x.head.text(x.head.query),
-        version: x.head.version,
+        request: Some(&x.head),
+        path: x.head.slice(x.asked),
+        request_id: x.head.slice(x.request_id),
+        client: x.client.address,
+        scheme: x.client.scheme,
         peer: x.client.peer,
         endpoint: x.endpoint,
         attempts: x.attempts,

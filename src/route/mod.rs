@@ -114,6 +114,9 @@ pub struct Config {
     /// As in a policy.
     #[serde(default)]
     pub timeouts: policy::timeouts::Config,
+    /// As in a policy.
+    #[serde(default)]
+    pub logging: policy::logging::Config,
 }
 
 impl Config {
@@ -133,6 +136,7 @@ impl Config {
             forwarded: self.forwarded,
             upgrade: self.upgrade.clone(),
             timeouts: self.timeouts,
+            logging: self.logging,
         }
     }
 
@@ -244,6 +248,17 @@ pub struct Route {
 }
 
 impl Route {
+    /// What of a path it asks for, as it is logged; the second part stands for the rest of it.
+    pub fn pattern(&self) -> (&str, &str) {
+        let Some(config) = &self.config else { return ("", "") };
+        match (&config.path, &config.path_prefix, &config.path_regex) {
+            (Some(path), ..) => (path, ""),
+            (_, Some(prefix), _) => (prefix, "/*"),
+            (.., Some(regex)) => (regex.bare(), ""),
+            _ => ("/", "*"),
+        }
+    }
+
     /// Whether nothing about it differs from another one.
     pub fn is_same(&self, other: &Self) -> bool {
         self.name == other.name

@@ -85,6 +85,13 @@ impl Whole {
     pub const fn get(&self) -> &Regex {
         &self.0
     }
+
+    /// As it is written in the file.
+    pub fn bare(&self) -> &str {
+        let text = self.0.as_str();
+        let inside = text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$"));
+        inside.unwrap_or(text)
+    }
 }
 
 impl<'de> Deserialize<'de> for Whole {

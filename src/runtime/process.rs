@@ -93,7 +93,7 @@ impl Process {
             hurried: AtomicBool::new(false),
         });
         let dropped = Arc::new(AtomicU64::new(0));
-        let (lines, writer, log) = access_log::open(&first.access_log, workers, &dropped);
+        let (lines, writer, log) = access_log::open(&first.access_log, workers, &dropped)?;
         let (written, ended) = channel();
         std::thread::Builder::new().name(String::from("access-log")).spawn(move || {
             writer.write_all();
@@ -127,7 +127,11 @@ impl Process {
                 metrics: None,
             }),
         });
-        core.apply(&mut core.running.lock(), bound);
+        {
+            let mut running = core.running.lock();
+            let opened = core.log.prepare(&running.blueprint.access_log)?;
+            core.apply(&mut running, bound, opened);
+        }
         let (clients, connections) = (core.shared.connections.limit(), budget.connections());
         let Budget { limit, own, reserve } = budget;
         tracing::info!(limit, own, reserve, connections, max_connections = clients, "descriptors");
@@ -199,6 +203,11 @@ impl Process {
 }
 
 impl Process {
+    /// Opens the access log's file anew, after somebody has moved it away.
+    pub fn reopen(&self) {
+        self.core.log.reopen();
+    }
+
     /// Whoever stops it waits no longer: connections are cut now, and the log is written.
     pub fn hurry(&self) {
         self.core.shared.hurried.store(true, Relaxed);
@@ -257,16 +266,18 @@ impl Core {
             return Ok(Reloaded::Unchanged);
         }
         let bound = bind(&next, Some(running), &self.control).map_err(|error| error.to_string())?;
+        let opened =
+            self.log.prepare(&next.access_log).map_err(|error| format!("[access_log] {error}"))?;
         if next.workers != running.workers.len() {
             tracing::warn!("`runtime.workers` needs a restart; all else is active");
         }
         running.blueprint = next;
-        self.apply(running, bound);
+        self.apply(running, bound, opened);
         Ok(Reloaded::Accepted)
     }
 
-    /// Puts the running blueprint to work on sockets that are bound already.
-    fn apply(&self, running: &mut Running, bound: Bound) {
+    /// Puts the running blueprint to work on sockets that are bound and outputs that are open already.
+    fn apply(&self, running: &mut Running, bound: Bound, opened: access_log::Opened) {
         let _within = self.control.enter();
         if let Some((address, socket)) = bound.metrics {
             // The other half of the reserve is for checks and files.
@@ -278,7 +289,7 @@ impl Core {
         } else if running.blueprint.metrics == Bind::Off {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
-        self.log.set(&running.blueprint.access_log);
+        self.log.set(&running.blueprint.access_log, opened);
         let more = running.blueprint.listeners.len().saturating_sub(self.listening);
         let budget = self.budget.with(more * running.workers.len());
         self.shared.descriptors.places.set_limit(budget.connections());

@@ -175,7 +175,7 @@ impl Sweeps {
         self.look(local, self.count.is_multiple_of(SECOND));
     }
 
-    /// Ends what has waited too long; now and then also closes idle connections and hands over the log.
+    /// Ends what has waited too long; now and then also closes idle connections.
     fn look(&mut self, local: &Local, thoroughly: bool) {
         let now = local.now();
         local.deadlines.sweep(now);
@@ -186,8 +186,8 @@ impl Sweeps {
         local.connections.make_room();
         if thoroughly {
             cut |= local.connections.sweep(now);
-            local.lines.borrow_mut().flush();
         }
+        local.lines.borrow_mut().look(now);
         if cut {
             local.deadlines.wake_all();
         }

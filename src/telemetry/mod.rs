@@ -6,4 +6,5 @@ pub mod counter;
 pub mod http;
 pub mod log;
 pub mod metrics;
+pub mod output;
 pub mod scrape;
