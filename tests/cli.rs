@@ -198,3 +198,74 @@ fn fmt_leaves_alone_what_is_not_toml() {
     let path = directory.path().join("weir.toml");
     assert_eq!(std::fs::read_to_string(path).unwrap(), "[pools.app\n");
 }
+
+#[test]
+fn init_writes_a_first_file_and_never_over_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let weir = |arguments: &[&str]| Spawned::run(directory.path(), arguments);
+    let first = weir(&["init"]);
+    assert_eq!((first.status.code(), text(&first.stdout)), (Some(0), String::new()));
+    assert!(text(&first.stderr).contains("`weir check`"), "{first:?}");
+    let path = directory.path().join("weir.toml");
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(weir(&["check"]).status.code(), Some(0));
+    let second = weir(&["init", "health"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("--force"), "{second:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), written);
+    assert_eq!(weir(&["init", "health", "--force"]).status.code(), Some(0));
+    let stdout = text(&weir(&["init", "health", "--stdout"]).stdout);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), stdout);
+    let typo = weir(&["init", "quikstart"]);
+    assert_eq!(typo.status.code(), Some(2));
+    assert!(text(&typo.stderr).contains("'quickstart'"), "{typo:?}");
+}
+
+#[test]
+fn proxy_runs_without_a_file_and_prints_the_one_it_amounts_to() {
+    let (a, b, port) = (Upstream::replying("a"), Upstream::replying("b"), refusing());
+    let directory = tempfile::tempdir().unwrap();
+    let (listen, url) = (port.to_string(), format!("http://{a}/"));
+    let mut arguments = vec!["proxy", &listen, &url];
+    let second = b.to_string();
+    arguments.extend([&*second, "--balance", "round-robin"]);
+    let printed = Spawned::run(directory.path(), &[&arguments[..], &["--print"]].concat());
+    assert_eq!(printed.status.code(), Some(0), "{printed:?}");
+    let path = directory.path().join("weir.toml");
+    std::fs::write(&path, &printed.stdout).unwrap();
+    assert_eq!(Spawned::run(directory.path(), &["check"]).status.code(), Some(0));
+    assert_eq!(Spawned::run(directory.path(), &["fmt", "--check"]).status.code(), Some(0));
+    let mut weir = Spawned::start(directory.path(), &arguments);
+    let mut said = String::new();
+    until("it is ready", || {
+        said.push_str(&weir.said_so_far());
+        said.contains("ready in ")
+    });
+    assert!(said.contains(&listen) && said.contains("app 2 endpoints"), "{said}");
+    let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut client = Client::connect(port);
+    let mut answers: Vec<String> = (0..2).map(|_| client.send(get).answer().text()).collect();
+    answers.sort();
+    assert_eq!(answers, ["a", "b"]);
+    // A reload changes nothing, since there is nothing that could have changed.
+    weir.signal("HUP");
+    assert_eq!(client.send(get).answer().status, 200);
+    weir.signal("TERM");
+    until("it ends", || weir.child().try_wait().unwrap().is_some());
+}
+
+#[test]
+fn proxy_says_what_to_write_instead() {
+    let directory = tempfile::tempdir().unwrap();
+    for (arguments, wanted) in [
+        (["proxy", ":0", "https://a.example"], "write http://a.example"),
+        (["proxy", ":0", "127.0.0.1:3000/x"], "E0106"),
+        (["proxy", ":0", "--balance=leastconn"], "required"),
+    ] {
+        let output = Spawned::run(directory.path(), &arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(wanted), "{output:?}");
+    }
+    let output = Spawned::run(directory.path(), &["proxy", ":0", "1", "--balance", "randon"]);
+    assert!(text(&output.stderr).contains("write `random`"), "{output:?}");
+}

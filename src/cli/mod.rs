@@ -9,10 +9,14 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod banner;
 mod check;
 mod demo;
 mod explain;
+mod file;
 mod fmt;
+mod init;
+mod proxy;
 mod run;
 mod terminal;
 
@@ -55,6 +59,9 @@ enum Command {
         /// The file, if not that of -c.
         file: Option<PathBuf>,
     },
+    /// Run without a file: listen here, spread requests over these.
+    #[command(before_help = "Example: weir proxy :8080 127.0.0.1:3000 127.0.0.1:3001")]
+    Proxy(proxy::Args),
     /// See it work: sample backends, load, a failure, an edited file. Nothing is left behind.
     #[command(before_help = "Example: weir demo")]
     Demo {
@@ -65,6 +72,9 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// Write a first weir.toml, from an example.
+    #[command(before_help = "Example: weir init routing")]
+    Init(init::Args),
     /// Check a configuration: every error at once, and no side effects.
     #[command(before_help = "Example: weir check weir.toml")]
     Check {
@@ -133,7 +143,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let exit = match command {
         Command::Run { file } => run::run(file.or(config).as_deref()),
+        Command::Proxy(args) => proxy::proxy(&args),
         Command::Demo { script, keep } => demo::demo(script, keep),
+        Command::Init(args) => init::init(&args, config),
         Command::Check { file } => check::check(file.or(config).as_deref()),
         Command::Fmt(mut args) => {
             if args.files.is_empty() {
@@ -176,6 +188,7 @@ weir: a reverse-proxy load balancer, one binary and one TOML file
 
 Start here:
   weir demo            see it work, with nothing prepared
+  weir init            write a first weir.toml
   weir check           look for mistakes in ./weir.toml
   weir run             run it
 

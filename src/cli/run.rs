@@ -8,28 +8,38 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::banner::Banner;
 use super::check::style;
 use super::{Exit, tell, terminal, whisper};
 use crate::config::{self, Files};
 use crate::diagnostic::Style;
+use crate::net::clock::Clock;
 use crate::net::descriptors;
 use crate::runtime::process::Process;
+use crate::runtime::{Blueprint, Loader};
 use crate::telemetry::log;
 
 /// Runs the file, or the one that is found, until a signal ends it.
 pub fn run(file: Option<&Path>) -> Exit {
+    let since = Clock::new();
     let path = config::find(file);
     let files = Files::new(&path);
-    let (blueprint, warnings) = match files.first() {
-        Ok(first) => first,
+    match files.first() {
+        Ok((first, warnings)) => {
+            if !warnings.is_empty() {
+                tell(&format!("{}{}\n", warnings.render(style(&io::stderr())), warnings.summary()));
+            }
+            serve(first, Box::new(files), &path.display().to_string(), &since)
+        }
         Err(report) => {
             tell(&format!("{}{}\n", report.render(style(&io::stderr())), report.summary()));
-            return Exit::Config;
+            Exit::Config
         }
-    };
-    if !warnings.is_empty() {
-        tell(&format!("{}{}\n", warnings.render(style(&io::stderr())), warnings.summary()));
     }
+}
+
+/// Runs a configuration until a signal ends it. `source`: where it comes from; `since`: when weir began.
+pub fn serve(first: Blueprint, loader: Box<dyn Loader>, source: &str, since: &Clock) -> Exit {
     let log = match log::start(terminal::level(), style(&io::stderr()) == Style::Colour) {
         Ok(log) => log,
         Err(error) => {
@@ -49,29 +59,15 @@ pub fn run(file: Option<&Path>) -> Exit {
             return Exit::Failed;
         }
     };
-    let (workers, listeners) = (blueprint.workers, blueprint.listeners.clone());
-    let process = match Process::start(blueprint, Box::new(files)) {
+    let banner = Banner::new(&first, source);
+    let process = match Process::start(first, loader) {
         Ok(process) => process,
         Err(error) => {
             tell(&format!("weir: {error}\n"));
-            return Exit::Failed;
+            return Exit::of(&error);
         }
     };
-    let threads = if workers == 1 { "worker" } else { "workers" };
-    whisper(&format!(
-        "weir {}  {}  {workers} {threads}\n",
-        env!("CARGO_PKG_VERSION"),
-        path.display()
-    ));
-    for plan in listeners {
-        let name = &plan.settings.name;
-        if let Some(address) = process.address(name) {
-            whisper(&format!("  {name:<8} http://{address}\n"));
-        }
-    }
-    if let Some(address) = process.metrics_address() {
-        whisper(&format!("  {:<8} http://{address}/metrics\n", "metrics"));
-    }
+    whisper(&banner.text(&process, since.now()));
     signals.obey(process);
     log.flush();
     Exit::Ok

@@ -1,7 +1,7 @@
 //! Lines on their way out: text, and the comment behind it.
 //!
-//! Comments behind lines that follow one another begin in one column. A comment line that continues the
-//! one above it stands in that column too.
+//! Comments behind the lines of one paragraph begin in one column. A comment line that continues the one above
+//! it stands in that column too.
 
 /// The lines of a document, the last one open.
 #[derive(Default)]
@@ -62,10 +62,11 @@ impl Lines {
     /// The text, each line ended.
     pub fn finish(self) -> String {
         let mut text = String::new();
-        for run in self.lines.chunk_by(|a, b| a.comment.is_some() && b.comment.is_some()) {
-            let widths = run.iter().map(Line::width).filter(|width| *width <= WIDEST);
+        for paragraph in self.lines.chunk_by(|a, b| !a.is_blank() && !b.is_blank()) {
+            let with_comments = paragraph.iter().filter(|line| line.comment.is_some());
+            let widths = with_comments.map(Line::width).filter(|width| *width <= WIDEST);
             let column = widths.max().unwrap_or_default();
-            for line in run {
+            for line in paragraph {
                 text.push_str(&line.text);
                 if let Some(comment) = &line.comment {
                     let padding = column.saturating_sub(line.width()) + 2;
@@ -96,4 +97,4 @@ impl Line {
 }
 
 /// A line that is wider moves no comment of its neighbours.
-const WIDEST: usize = 70;
+const WIDEST: usize = 50;

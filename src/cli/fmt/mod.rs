@@ -4,14 +4,14 @@
 //! Called by a person, an editor and a hook before a commit. Files are replaced in one step, mode and links
 //! kept. What is not TOML is answered with its report and left alone.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::fs;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::check::style;
+use super::file::replace;
 use super::{Exit, say_exactly, tell, whisper};
 use crate::config;
 
@@ -20,6 +20,8 @@ mod layout;
 mod lines;
 mod tokens;
 mod value;
+
+pub use layout::layout;
 
 /// `weir fmt`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +42,7 @@ pub fn fmt(args: &Args) -> Exit {
     for path in &args.files {
         let name = if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() };
         let done = read(path, &name).and_then(|text| {
-            let laid = same_meaning(&name, &text, layout::layout(&text))?;
+            let laid = same_meaning(&name, &text, layout(&text))?;
             args.tell(path, &name, &text, &laid)
         });
         match done {
@@ -120,30 +122,6 @@ fn same_meaning(name: &str, text: &str, laid: String) -> Result<String, Exit> {
     }
     tell(&format!("weir: {name} is left as it is: a bug in weir would have changed its meaning\n"));
     Err(Exit::Failed)
-}
-
-/// Replaces a file in one step: who reads it sees the old text or the new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // Where a link leads to.
-    let path = path.canonicalize()?;
-    let old = fs::metadata(&path)?;
-    let beside = path.with_extension(format!("toml.{}", std::process::id()));
-    let written = (|| {
-        let mut file = File::create_new(&beside)?;
-        file.set_permissions(old.permissions())?;
-        let new = file.metadata()?;
-        if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-            chown(&beside, Some(old.uid()), Some(old.gid()))?;
-        }
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)
-    })();
-    if written.is_err() {
-        // What was begun is of no use to anybody.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
 
 #[cfg(test)]
