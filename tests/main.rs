@@ -27,6 +27,7 @@ mod reference;
 mod reload;
 mod retries;
 mod routing;
+mod schema;
 mod sizes;
 mod smuggling;
 mod timeouts;

@@ -18,6 +18,7 @@ mod fmt;
 mod init;
 mod proxy;
 mod run;
+mod schema;
 mod terminal;
 
 use terminal::{Colours, Manner, say, say_exactly, tell, whisper};
@@ -90,6 +91,9 @@ enum Command {
         /// What to explain.
         word: String,
     },
+    /// Print the JSON Schema of the configuration, for editors.
+    #[command(before_help = "Example: weir schema > weir.schema.json")]
+    Schema,
 }
 
 /// How weir ends.
@@ -154,6 +158,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             fmt::fmt(&args)
         }
         Command::Explain { word } => explain::explain(&word),
+        Command::Schema => schema::schema(),
     };
     exit as u8
 }
