@@ -227,7 +227,7 @@ mod tests {
             .responses(&|_| None)
             .unwrap()
             .on_response(&Exchange::bare(Head::default()), &mut reply);
-        assert_eq!(fields(&reply.head)[1..], ["a: 1", "b: 2"]);
+        assert_eq!(fields(&reply.head)[2..], ["a: 1", "b: 2"]);
     }
 
     #[test]
