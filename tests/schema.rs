@@ -168,7 +168,7 @@ fn mistakes_do_not_fit() {
         "[pools.a]\nbalance = \"random\"",
         "[pools.a]\nendpoints = [\"a:1\"]\nbalance = \"leastconn\"",
         "[pools.a]\nendpoints = [{ weight = 1 }]",
-        "[access_log]\noutput = \"file\"",
+        "[access_log]\nformat = \"xml\"",
     ] {
         assert_ne!(check(text), Vec::<String>::new(), "{text}");
     }
