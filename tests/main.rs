@@ -18,6 +18,7 @@ mod hostile;
 mod house;
 mod http1;
 mod interim;
+mod language;
 mod limits;
 mod lying_endpoints;
 mod metrics;

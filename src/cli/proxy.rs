@@ -4,7 +4,6 @@
 //! `--print` shows it, so that the next step is a file.
 
 use std::io;
-use std::path::PathBuf;
 
 use toml::Value;
 
@@ -135,8 +134,8 @@ impl Loader for Text {
             .map_err(|report| report.render(crate::diagnostic::Style::Plain))
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        Vec::new()
+    fn changed(&self) -> Option<u64> {
+        None
     }
 }
 

@@ -159,7 +159,8 @@ impl Making<'_> {
             let own = section.own();
             let named = listener.policies.iter().chain(&*section.policies);
             let named = named.filter_map(|name| self.config.policies.get(name));
-            let merged = policy::Config::merged(named.chain([&own]));
+            let rules = [&self.config.defaults.rules].into_iter();
+            let merged = policy::Config::merged(rules.chain(named).chain([&own]));
             let made = Route {
                 name: route.clone(),
                 target,

@@ -11,44 +11,106 @@ use serde_json::Value;
 use super::{Config, words};
 use crate::diagnostic::{At, Code, Diagnostic, nearest, shown};
 
+/// What the schema says of a key.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    /// "pools.*.endpoints[].weight".
+    path: String,
+    /// A word, or a table of one key: it is replaced as a whole.
+    choice: bool,
+}
+
 /// Every key: "listeners.*.address", "pools.*.endpoints[].weight", and the sections themselves.
 pub fn keys() -> &'static [String] {
+    static PATHS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let mut paths: Vec<String> = schema().iter().map(|key| key.path.clone()).collect();
+        paths.dedup();
+        paths
+    });
+    &PATHS
+}
+
+/// Whether a section has tables with names.
+pub fn named(section: &str) -> bool {
+    section == "defaults"
+        || keys()
+            .iter()
+            .any(|key| key.strip_prefix(section).is_some_and(|rest| rest.starts_with(".*")))
+}
+
+/// The keys that a policy may have, and so a route.
+pub fn policy_keys() -> &'static [&'static str] {
+    static KEYS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let inner = keys().iter().filter_map(|key| key.strip_prefix("policies.*."));
+        inner.filter(|key| !key.contains(['.', '['])).collect()
+    });
+    &KEYS
+}
+
+/// Whether the value at a path of the document is a choice.
+pub fn is_choice(path: &[&str]) -> bool {
+    find(path).is_some_and(|key| key.choice)
+}
+
+/// What the schema says of a path of the document: there, a name stands where the schema has `*`.
+fn find(path: &[&str]) -> Option<&'static Key> {
+    let path = match path {
+        ["defaults", section, rest @ ..] => [&[*section, "*"], rest].concat(),
+        path => path.to_vec(),
+    };
+    let same = |key: &&Key| {
+        let mut steps = key.path.split('.');
+        path.iter().all(|name| steps.next().is_some_and(|step| step == *name || step == "*"))
+            && steps.next().is_none()
+    };
+    schema().iter().find(same)
+}
+
+fn schema() -> &'static [Key] {
     // Made once: a file may have many unknown keys.
-    static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         let schema = schema_for!(Config).to_value();
         let mut found = Vec::new();
         collect(&schema, &schema, "", &mut found);
         found.sort_unstable();
-        found.dedup();
         found
     });
     &KEYS
 }
 
 /// The keys of one schema, and of those inside it. Our structs do not contain themselves.
-fn collect(root: &Value, schema: &Value, path: &str, found: &mut Vec<String>) {
-    let target = schema.get("$ref").and_then(Value::as_str);
-    if let Some(target) = target.and_then(|name| root.pointer(name.strip_prefix('#')?)) {
-        collect(root, target, path, found);
-    }
-    for word in ["anyOf", "oneOf", "allOf"] {
-        for one in schema.get(word).and_then(Value::as_array).into_iter().flatten() {
-            collect(root, one, path, found);
+fn collect(root: &Value, schema: &Value, path: &str, found: &mut Vec<Key>) {
+    for schema in forms(root, schema) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (key, inner) in properties.into_iter().flatten() {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let one_key = |form: &&Value| form.get("maxProperties") == Some(&1.into());
+            let choice = forms(root, inner).iter().any(one_key);
+            found.push(Key { path: path.clone(), choice });
+            // Defaults have the keys of what they are for.
+            if !path.starts_with("defaults.") {
+                collect(root, inner, &path, found);
+            }
+        }
+        // The entries of a map whose names have a pattern, as `unit::Name` has.
+        let named = schema.get("patternProperties").and_then(Value::as_object);
+        for inner in named.into_iter().flat_map(|patterns| patterns.values()) {
+            collect(root, inner, &format!("{path}.*"), found);
+        }
+        if let Some(inner) = schema.get("items") {
+            collect(root, inner, &format!("{path}[]"), found);
         }
     }
-    for (key, inner) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        found.push(path.clone());
-        collect(root, inner, &path, found);
-    }
-    // The entries of a map whose names have a pattern, as `unit::Name` has.
-    let named = schema.get("patternProperties").and_then(Value::as_object);
-    for inner in named.into_iter().flat_map(|patterns| patterns.values()) {
-        collect(root, inner, &format!("{path}.*"), found);
-    }
-    if let Some(inner) = schema.get("items") {
-        collect(root, inner, &format!("{path}[]"), found);
-    }
+}
+
+/// A schema, what it refers to, and its alternatives.
+fn forms<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
+    let target = schema.get("$ref").and_then(Value::as_str);
+    let target = target.and_then(|name| root.pointer(name.strip_prefix('#')?));
+    let words = ["anyOf", "oneOf", "allOf"].into_iter();
+    let alternatives = words.filter_map(|word| schema.get(word)?.as_array()).flatten();
+    let inner = target.into_iter().chain(alternatives);
+    std::iter::once(schema).chain(inner.flat_map(|one| forms(root, one))).collect()
 }
 
 /// A key that its section does not have.
@@ -78,6 +140,14 @@ impl Unknown<'_> {
             return (new(Code::E0201, problem, label), Some(ours));
         }
         let all = keys();
+        if self.key == "include" && !self.path.is_empty() {
+            let problem = format!(
+                "`include` is a top-level key, but stands {}: move it above the first [header]",
+                here.replace("in [", "inside [")
+            );
+            let label = "TOML: everything after a [header] belongs to it".to_owned();
+            return (new(Code::E0203, problem, label), None);
+        }
         if self.table && !self.path.is_empty() && all.iter().any(|one| one == self.key) {
             let named = all.iter().any(|one| one.starts_with(&format!("{key}.*")));
             let header = if named { format!("[{key}.NAME]") } else { format!("[{key}]") };
@@ -100,7 +170,8 @@ impl Unknown<'_> {
             best.into_iter().map(|home| self.home(home)).collect()
         };
         let elsewhere = homes(self.key);
-        if !elsewhere.is_empty() {
+        // In [defaults] there are sections, and no keys.
+        if !elsewhere.is_empty() && self.path != ["defaults"] {
             let problem = format!(
                 "`{key}` is a key of {}, but stands {here}: move it there",
                 elsewhere.join(" or ")

@@ -10,7 +10,7 @@ use crate::unit::{Duration, Name, Size};
 use crate::{listener, policy};
 
 /// Adds every time, size and number that is out of range, and every two that contradict.
-pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
+pub fn limits(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     let mut check = Check { tree, found };
     for (name, listener) in &config.listeners {
         for (key, time) in listener.timeouts.all() {
@@ -35,14 +35,16 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
         let own = route.own();
         // As it is on each of its listeners; one report is enough.
         let of = config.listeners.iter().filter(|(listener, _)| route.belongs_to(listener));
-        let mut each = of.map(|(_, listener)| timeouts(config, listener, &route.policies, &own));
+        let rules = &config.defaults.rules;
+        let mut each =
+            of.map(|(_, listener)| timeouts(config, rules, listener, &route.policies, &own));
         if let Some(timeouts) = each.find(contradict) {
             check.contradiction("routes", name, &timeouts);
         }
     }
     for (name, listener) in config.listeners.iter().filter(|(_, one)| one.pool.is_some()) {
         let none = policy::Config::default();
-        let timeouts = timeouts(config, listener, &[], &none);
+        let timeouts = timeouts(config, &none, listener, &[], &none);
         if contradict(&timeouts) {
             check.contradiction("listeners", name, &timeouts);
         }
@@ -66,13 +68,14 @@ pub fn limits(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
 /// What holds on a listener, as `compile` merges it.
 fn timeouts(
     config: &Config,
+    rules: &policy::Config,
     listener: &listener::Config,
     named: &[Name],
     own: &policy::Config,
 ) -> Timeouts {
     let named = listener.policies.iter().chain(named);
     let named = named.filter_map(|name| config.policies.get(name));
-    Timeouts::new(&policy::Config::merged(named.chain([own])).timeouts)
+    Timeouts::new(&policy::Config::merged([rules].into_iter().chain(named).chain([own])).timeouts)
 }
 
 /// One attempt may not take longer than all of them.
@@ -81,7 +84,7 @@ fn contradict(timeouts: &Timeouts) -> bool {
 }
 
 struct Check<'a> {
-    tree: &'a Tree<'a>,
+    tree: &'a Tree,
     found: &'a mut Vec<Diagnostic>,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `cli` and the reload ask [`find`] for the file and [`load`] for its meaning. Loading either gives a
 //! configuration in which every name exists and every value is in range, or a report of everything
-//! that is wrong with the file at once. It has no side effects: no port, no network, no other file.
+//! that is wrong with the files at once. It has no side effects: no port, no network, no file but those
+//! that are named.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +11,33 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::telemetry::{access_log, metrics};
-use crate::unit::Name;
+use crate::unit::{Name, OneOrMany};
 use crate::{listener, policy, pool, route, runtime};
 
 mod compile;
+mod document;
 mod files;
 mod keys;
 mod limits;
 mod load;
+mod merge;
 mod policies;
 mod read;
 mod routes;
+mod syntax;
+mod texts;
 mod ties;
 mod tree;
 mod validate;
+mod variables;
 mod words;
+mod world;
 mod wrong;
 
-use keys::{Unknown, missing};
+use keys::{Unknown, missing, named};
 use limits::limits;
 use read::read;
+use texts::Texts;
 use ties::ties;
 use tree::{Place, Tree};
 use validate::{Check, validate};
@@ -38,12 +46,19 @@ use wrong::Error;
 pub use compile::compile;
 pub use files::Files;
 pub use keys::keys;
-pub use load::{Loaded, find, load, parse};
+pub use load::{Loaded, Options, find, load, load_with, parse};
+pub use merge::Defaults;
 
 /// Everything a weir.toml says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// More files, by name or by glob ("conf.d/*.toml"), relative to the file that names them; all are one document.
+    /// Empty once they are read.
+    pub include: OneOrMany<String>,
+    /// The same keys, for everything of a kind. But for what policies may say, they are where they belong once all is
+    /// read.
+    pub defaults: Defaults,
     /// The process.
     pub runtime: runtime::Config,
     /// The port that serves /metrics, /livez and /readyz.

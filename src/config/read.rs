@@ -15,24 +15,28 @@ use serde::de::{
     Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
 
-use super::{Config, Error, Place, Tree, Unknown};
+use super::tree::{Entry, Node as Parsed, Table, Value};
+use super::{Config, Error, Place, Texts, Tree, Unknown, merge};
 use crate::diagnostic::{At, Diagnostic};
+use crate::policy;
 
 /// How often the file is read before we give up: more errors than anybody wants to see at once.
 const ROUNDS: usize = 200;
 
-/// Everything that is wrong, and the configuration that is left without it.
-pub fn read(tree: &Tree<'_>, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
-    let reader = Reader::default();
+/// Everything that is wrong, and the configuration that is left without it. `unset`: values to pass over.
+pub fn read(
+    tree: &Tree,
+    texts: &Texts,
+    unset: BTreeSet<usize>,
+) -> (Option<Config>, Vec<Diagnostic>) {
+    let reader = Reader { skipped: RefCell::new(unset), ..Reader::default() };
     let pools = tree.names("pools");
     let mut found = Vec::new();
     let mut config = None;
     for _ in 0..ROUNDS {
         let place = Place { names: Vec::new(), id: usize::MAX, at: 0..0 };
-        let entries = Entries::new(&reader, tree.root(), &place, None);
+        let entries = Entries::new(&reader, &tree.root, &place, None);
         match Config::deserialize(Root(entries)) {
             Ok(read) => {
                 config = Some(read);
@@ -41,14 +45,26 @@ pub fn read(tree: &Tree<'_>, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
             Err(error) => {
                 let place = error.place().cloned().unwrap_or(place);
                 // A key that is missing because its value was wrong has been told already.
+                // And defaults need not be whole.
                 let missing = error.missing().map(|key| below(&place.names, key));
-                if !missing.is_some_and(|names| reader.dropped.borrow().contains(&names)) {
-                    found.push(error.tell(&place, text, pools.first().copied()));
+                let told = missing.is_some_and(|names| {
+                    matches!(&names[..], [first, _, _] if first == "defaults")
+                        || reader.dropped.borrow().contains(&names)
+                });
+                if !told {
+                    found.push(error.tell(&place, texts, pools.first().copied()));
                 }
                 reader.dropped.borrow_mut().insert(place.names);
                 reader.skipped.borrow_mut().insert(place.id);
             }
         }
+    }
+    if let (Some(config), Some(rules)) = (&mut config, merge::rules(tree)) {
+        // Whatever is wrong with it has been told, and is passed over.
+        let rules = Parsed { at: 0..0, value: Value::Table(rules) };
+        let place = Place { names: Vec::new(), id: usize::MAX, at: 0..0 };
+        let read = policy::Config::deserialize(Node { reader: &reader, value: &rules, place });
+        config.defaults.rules = read.unwrap_or_default();
     }
     found.append(&mut reader.found.borrow_mut());
     (config, found)
@@ -100,7 +116,7 @@ impl<'de> Deserializer<'de> for Root<'_> {
 /// One value, as a deserializer.
 struct Node<'x> {
     reader: &'x Reader,
-    value: &'x Spanned<DeValue<'x>>,
+    value: &'x Parsed,
     place: Place,
 }
 
@@ -108,28 +124,21 @@ impl<'de> Deserializer<'de> for Node<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.value.get_ref() {
-            DeValue::String(text) => visitor.visit_str(text),
-            DeValue::Boolean(yes) => visitor.visit_bool(*yes),
-            DeValue::Integer(number) => {
-                match i64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(number) => visitor.visit_i64(number),
-                    Err(_) => Err(Error::no_number(number.as_str())),
-                }
+        match &self.value.value {
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Boolean(yes) => visitor.visit_bool(*yes),
+            Value::Integer(Ok(number)) => visitor.visit_i64(*number),
+            Value::Float(Ok(number)) => visitor.visit_f64(*number),
+            Value::Integer(Err(digits)) | Value::Float(Err(digits)) => {
+                Err(Error::no_number(digits))
             }
-            DeValue::Float(number) => match number.as_str().parse() {
-                Ok(number) => visitor.visit_f64(number),
-                Err(_) => Err(Error::no_number(number.as_str())),
-            },
-            DeValue::Datetime(_) => {
-                Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor))
-            }
-            DeValue::Array(list) => visitor.visit_seq(Elements {
+            Value::Date => Err(de::Error::invalid_type(Unexpected::Other("a date"), &visitor)),
+            Value::List(list) => visitor.visit_seq(Elements {
                 reader: self.reader,
                 place: &self.place,
                 left: list.iter().enumerate(),
             }),
-            DeValue::Table(table) => {
+            Value::Table(table) => {
                 visitor.visit_map(Entries::new(self.reader, table, &self.place, None))
             }
         }
@@ -141,7 +150,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let DeValue::Table(table) = self.value.get_ref() else {
+        let Value::Table(table) = &self.value.value else {
             return self.deserialize_any(visitor);
         };
         let entries = Entries::new(self.reader, table, &self.place, Some(known));
@@ -166,8 +175,8 @@ impl<'de> Deserializer<'de> for Node<'_> {
         words: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match self.value.get_ref() {
-            DeValue::String(word) => {
+        match &self.value.value {
+            Value::Text(word) => {
                 let word: StrDeserializer<'_, Error> = (&**word).into_deserializer();
                 visitor.visit_enum(word)
             }
@@ -184,7 +193,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
 impl Node<'_> {
     /// The value that `seed` makes of it; an error that has no place yet gets this one.
     fn read<'de, T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
-        let (place, value) = (self.place.clone(), self.value.span());
+        let (place, value) = (self.place.clone(), self.value.at.clone());
         seed.deserialize(self).map_err(|error| error.at(&place, value))
     }
 }
@@ -193,7 +202,7 @@ impl Node<'_> {
 struct Elements<'x> {
     reader: &'x Reader,
     place: &'x Place,
-    left: std::iter::Enumerate<std::slice::Iter<'x, Spanned<DeValue<'x>>>>,
+    left: std::iter::Enumerate<std::slice::Iter<'x, Parsed>>,
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_> {
@@ -204,7 +213,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
         seed: T,
     ) -> Result<Option<T::Value>, Error> {
         for (index, value) in self.left.by_ref() {
-            let at = value.span();
+            let at = value.at.clone();
             if self.reader.skipped.borrow().contains(&at.start) {
                 continue;
             }
@@ -219,21 +228,21 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
 /// The entries of a table that are known and not passed over.
 struct Entries<'x> {
     reader: &'x Reader,
-    table: &'x DeTable<'x>,
-    left: toml::map::Iter<'x, Spanned<DeString<'x>>, Spanned<DeValue<'x>>>,
+    table: &'x Table,
+    left: std::collections::btree_map::Iter<'x, String, Entry>,
     place: Place,
     /// The keys of the struct that is read; `None` if any will do.
     known: Option<&'static [&'static str]>,
     /// Keys read under another name, so that none is read twice.
     meant: Vec<&'static str>,
     /// The entry whose key was read last, under the name it was read as.
-    next: Option<(Place, &'x Spanned<DeValue<'x>>)>,
+    next: Option<(Place, &'x Parsed)>,
 }
 
 impl<'x> Entries<'x> {
     fn new(
         reader: &'x Reader,
-        table: &'x DeTable<'x>,
+        table: &'x Table,
         place: &Place,
         known: Option<&'static [&'static str]>,
     ) -> Self {
@@ -242,19 +251,14 @@ impl<'x> Entries<'x> {
     }
 
     /// The key as it is to be read; `None` to pass over it.
-    fn read_as<'k>(
-        &mut self,
-        key: &'k str,
-        at: &Range<usize>,
-        value: &DeValue<'_>,
-    ) -> Option<&'k str> {
+    fn read_as<'k>(&mut self, key: &'k str, at: &Range<usize>, value: &Value) -> Option<&'k str> {
         let Some(known) = self.known.filter(|known| !known.contains(&key)) else {
             return Some(key);
         };
         let mut unknown = self.reader.unknown.borrow_mut();
         let told = unknown.iter().find(|(start, _)| *start == at.start).map(|(_, meant)| *meant);
         let meant = told.unwrap_or_else(|| {
-            let (start, table) = (at.start, value.is_table());
+            let (start, table) = (at.start, value.as_table().is_some());
             let (at, path) = (At::new(at.clone()), &self.place.names[..]);
             let (diagnostic, meant) = Unknown { path, key, at, table, known }.tell();
             self.reader.found.borrow_mut().push(diagnostic);
@@ -277,12 +281,15 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
-        while let Some((key, value)) = self.left.next() {
-            let at = key.span();
+        while let Some((key, entry)) = self.left.next() {
+            let (at, value) = (entry.key.clone(), &entry.node);
             if self.reader.skipped.borrow().contains(&at.start) {
+                // The same value may be missed elsewhere, if it is a default.
+                let names = below(&self.place.names, key);
+                self.reader.dropped.borrow_mut().insert(names);
                 continue;
             }
-            let Some(name) = self.read_as(key.get_ref(), &at, value.get_ref()) else { continue };
+            let Some(name) = self.read_as(key, &at, &value.value) else { continue };
             let names = below(&self.place.names, name);
             let place = Place { names, id: at.start, at: at.clone() };
             let name: StrDeserializer<'_, Error> = name.into_deserializer();

@@ -22,7 +22,7 @@ struct Known<'a> {
 }
 
 /// Adds each pair of routes that some request could take equally well, and each route that none can reach.
-pub fn ties(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
+pub fn ties(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     // Without a condition that could not be read, a route would seem to match more than it does.
     let sound = |name: &Name| !tree.is_wrong(&["routes", name.as_str()], found);
     let routes = config.routes.iter().filter(|(name, _)| sound(name));
@@ -62,7 +62,7 @@ pub fn ties(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
 }
 
 /// Only a higher priority can keep a less specific route before a more specific one.
-fn unreachable(tree: &Tree<'_>, routes: &[Known<'_>], found: &mut Vec<Diagnostic>) {
+fn unreachable(tree: &Tree, routes: &[Known<'_>], found: &mut Vec<Diagnostic>) {
     let mut by_priority: Vec<&Known<'_>> = routes.iter().collect();
     by_priority.sort_by_key(|known| std::cmp::Reverse(known.route.priority));
     for one in routes {
@@ -107,7 +107,7 @@ impl Known<'_> {
     }
 }
 
-fn tie(tree: &Tree<'_>, first: &Known<'_>, second: &Known<'_>, sure: bool) -> Diagnostic {
+fn tie(tree: &Tree, first: &Known<'_>, second: &Known<'_>, sure: bool) -> Diagnostic {
     let match_ = if sure { "match" } else { "may match" };
     let problem = format!(
         "routes `{}` and `{}` {match_} the same requests: write another host or path in one of them, \

@@ -16,7 +16,7 @@ use crate::unit::{Duration, Name};
 use crate::{health, pool, route};
 
 /// Adds what is wrong to `found`.
-pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
+pub fn validate(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     let mut check = Check { tree, config, found, names: names(tree, config) };
     check.listeners();
     check.routes();
@@ -28,7 +28,7 @@ pub fn validate(tree: &Tree<'_>, config: &Config, found: &mut Vec<Diagnostic>) {
 
 /// What is checked, and what was found.
 pub struct Check<'a> {
-    pub tree: &'a Tree<'a>,
+    pub tree: &'a Tree,
     pub config: &'a Config,
     pub found: &'a mut Vec<Diagnostic>,
     /// What may be named, by section.
@@ -37,7 +37,7 @@ pub struct Check<'a> {
 
 /// The names of the sections that are named by others. The tree also has those that could not be read; the structs,
 /// those of a mended section.
-fn names<'a>(tree: &'a Tree<'a>, config: &'a Config) -> BTreeMap<&'static str, BTreeSet<&'a str>> {
+fn names<'a>(tree: &'a Tree, config: &'a Config) -> BTreeMap<&'static str, BTreeSet<&'a str>> {
     let section = |name, read: Vec<&'a Name>| {
         (name, tree.names(name).into_iter().chain(read.into_iter().map(Name::as_str)).collect())
     };

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::{Place, Unknown, missing, words};
+use super::{Place, Texts, Unknown, missing, words};
 use crate::diagnostic::{At, Code, Diagnostic, Fault, coded, nearest, shown};
 
 /// An error of reading, which gets its place on the way out.
@@ -82,9 +82,9 @@ impl Error {
     }
 
     /// The diagnostic. `pool` is a pool of the file, for an example.
-    pub fn tell(&self, place: &Place, text: &str, pool: Option<&str>) -> Diagnostic {
+    pub fn tell(&self, place: &Place, texts: &Texts, pool: Option<&str>) -> Diagnostic {
         let at = Some(At::new(self.0.value.clone()));
-        let written = text.get(self.0.value.clone()).unwrap_or_default();
+        let written = texts.slice(self.0.value.clone());
         match &self.0.what {
             What::Told(message) => {
                 // A value does not know its key.

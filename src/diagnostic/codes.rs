@@ -23,8 +23,8 @@ macro_rules! codes {
 }
 
 codes!(
-    E0101, E0102, E0103, E0104, E0105, E0106, E0107, E0201, E0202, E0203, E0204, E0301, E0401,
-    E0402, E0403, E0406, E0501, E0503, W0101, W0102, W0109
+    E0101, E0102, E0103, E0104, E0105, E0106, E0107, E0108, E0201, E0202, E0203, E0204, E0301,
+    E0401, E0402, E0403, E0406, E0501, E0503, W0101, W0102, W0109
 );
 
 impl Code {
@@ -231,6 +231,27 @@ pool = "app"
 "#,
     },
     Page {
+        code: Code::E0108,
+        title: "a variable is not set",
+        cause: "A value names a variable of the environment that this process does not have, or that \
+                is empty, and gives no default. `weir check --allow-unset-env` passes over such values, \
+                for a check on another machine.",
+        broken: r#"[listeners.http]
+address = ":${WEIR_EXAMPLE_PORT}"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+"#,
+        fixed: r#"[listeners.http]
+address = ":${WEIR_EXAMPLE_PORT:-8080}"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+"#,
+    },
+    Page {
         code: Code::E0201,
         title: "unknown key",
         cause: "No section has a key of this name. A key that would do nothing is an error, so that \
@@ -276,8 +297,9 @@ interval = "5s"
     Page {
         code: Code::E0203,
         title: "a top-level section inside another one",
-        cause: "A section such as [metrics] stands at the top level of the file. In TOML everything \
-                after a [header] belongs to that header, also a table written `metrics = { … }`.",
+        cause: "A section such as [metrics], and `include`, stand at the top level of the file. In TOML \
+                everything after a [header] belongs to that header, also a table written \
+                `metrics = { … }`.",
         broken: r#"[listeners.http]
 address = ":8080"
 pool = "app"
@@ -300,7 +322,8 @@ address = "off"
     Page {
         code: Code::E0204,
         title: "defined twice",
-        cause: "The same thing is defined in two places, and both cannot hold.",
+        cause: "The same thing is defined in two places, and both cannot hold: two sections of one name \
+                in two files, for instance. All files are one document, so none wins.",
         broken: r#"[listeners.http]
 address = ":8080"
 pool = "app"
@@ -454,7 +477,8 @@ pool = "app"
         code: Code::E0501,
         title: "a file cannot be read",
         cause: "The file is not there, is no file, or this user may not read it. weir looks for the \
-                file of -c, else of $WEIR_CONFIG, else ./weir.toml, else /etc/weir/weir.toml.",
+                file of -c, else of $WEIR_CONFIG, else ./weir.toml, else /etc/weir/weir.toml. Files \
+                of an `include` must be there; a glob (\"conf.d/*.toml\") may match none.",
         broken: r#"weir check -c /etc/weir/wier.toml
 "#,
         fixed: r#"weir check -c /etc/weir/weir.toml

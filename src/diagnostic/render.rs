@@ -3,6 +3,8 @@
 //! Called by the commands for a terminal and by a reload for the log. The form is rustc's, drawn by
 //! annotate-snippets. It reads no file: the text of every source is in the report.
 
+use std::collections::BTreeSet;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{At, Diagnostic};
@@ -74,7 +76,7 @@ impl Report {
         else {
             return String::new();
         };
-        let name = self.sources.first().map_or("the configuration", |source| &source.name);
+        let name = self.place();
         let mut counts = Vec::new();
         if errors > 0 {
             counts.push(plural(errors, "error"));
@@ -90,6 +92,18 @@ impl Report {
             line.push_str("; nothing was changed");
         }
         format!("{line}            explain one: weir explain {}", first.code)
+    }
+
+    /// What the diagnostics are in: a file, or several.
+    fn place(&self) -> String {
+        let places = self.found.iter().filter_map(|one| Some(one.at.as_ref()?.file));
+        let files: BTreeSet<usize> = places.collect();
+        let first = files.first().copied().unwrap_or_default();
+        match self.sources.get(first) {
+            _ if files.len() > 1 => format!("{} files", files.len()),
+            Some(source) => source.name.clone(),
+            None => "the configuration".to_owned(),
+        }
     }
 
     fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
@@ -111,6 +125,9 @@ impl Report {
                 snippet = snippet.annotation(AnnotationKind::Context.span(span).label(&**label));
             }
             group = group.element(snippet);
+            for (other, label) in diagnostic.also.iter().filter(|(also, _)| also.file != at.file) {
+                group = group.elements(self.elsewhere(other, label));
+            }
         }
         for note in &diagnostic.notes {
             group = group.element(Level::NOTE.message(note));
@@ -119,6 +136,20 @@ impl Report {
             Some(help) => group.element(Level::HELP.message(help)),
             None => group,
         }
+    }
+}
+
+impl Report {
+    /// A place in another file than the diagnostic's.
+    fn elsewhere<'a>(
+        &'a self,
+        at: &At,
+        label: &'a str,
+    ) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+        let source = self.sources.get(at.file)?;
+        let span = on_characters(&source.text, at);
+        let annotation = AnnotationKind::Context.span(span).label(label);
+        Some(Snippet::source(&source.text).path(&source.name).annotation(annotation))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The process: workers, reload, shutdown. It gets compiled blueprints and never sees TOML.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -27,6 +26,8 @@ pub struct Config {
     pub workers: Auto<1024>,
     /// Client connections at once: a number, or "auto" = 80 % of what the limit on open files carries.
     pub max_connections: Auto<10_000_000>,
+    /// Whether a change of the files is noticed by itself. SIGHUP reloads in any case.
+    pub watch: bool,
     /// After SIGTERM: /readyz says no, but connections are still accepted for this long.
     pub shutdown_delay: Duration,
     /// Then, or when a listener is taken out: what is under way may end within this time.
@@ -38,6 +39,7 @@ impl Default for Config {
         Self {
             workers: Auto::Auto,
             max_connections: Auto::Auto,
+            watch: true,
             shutdown_delay: Duration::default(),
             drain_timeout: Duration::from_secs(30),
         }
@@ -90,6 +92,6 @@ pub trait Loader: Send + Sync {
     /// The report on what is wrong with them.
     fn next(&self, running: &Blueprint) -> Result<Blueprint, String>;
 
-    /// The files that were read.
-    fn files(&self) -> Vec<PathBuf>;
+    /// How the files look, as a number, if it is not as they looked when they were last read.
+    fn changed(&self) -> Option<u64>;
 }

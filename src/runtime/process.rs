@@ -53,7 +53,7 @@ struct Core {
     listening: usize,
     source: Arc<Source>,
     log: access_log::Switch,
-    loader: Box<dyn Loader>,
+    loader: Arc<dyn Loader>,
     control: Handle,
     /// Locked by reloads and by starts and stops.
     running: Mutex<Running>,
@@ -104,7 +104,8 @@ impl Process {
             .enumerate()
             .map(|(number, lines)| worker::start(number, Arc::clone(&shared), lines))
             .collect::<io::Result<Vec<_>>>()?;
-        let watch = Watch::start(&loader.files())
+        let loader: Arc<dyn Loader> = Arc::from(loader);
+        let watch = Watch::start(Arc::clone(&loader))
             .inspect_err(|error| {
                 tracing::warn!(%error, "files are not watched: send SIGHUP after a change");
             })
@@ -234,7 +235,9 @@ impl Core {
         let Some(mut watch) = watch else { return std::future::pending().await };
         loop {
             watch.changed().await;
-            self.reload();
+            if self.running.lock().blueprint.process.watch {
+                self.reload();
+            }
         }
     }
 

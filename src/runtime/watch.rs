@@ -1,99 +1,112 @@
-//! Notices that a configuration file has changed, however an editor or a deployment changes it.
+//! Notices that the files of the configuration have changed, however an editor or a deployment changes them.
 //!
-//! The directory is watched rather than the file: editors replace files, Kubernetes swaps a link. What is
-//! noticed is only a hint: the reload itself reads and compares.
+//! It looks, four times a second, whether they are still the ones that were read: a rename, an edit in place, a link
+//! or a whole directory swapped above them, a file that comes into an included directory. So it works where the kernel
+//! tells nobody, on mounted and shared file systems. What it notices is only a hint: the reload itself reads and
+//! compares.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Watches the directories of some files.
+use super::Loader;
+
+/// Watches the files of a loader, in a thread of its own: a file system that hangs holds up nobody else.
 pub struct Watch {
     changes: UnboundedReceiver<()>,
-    /// Watches for as long as it lives.
-    _watcher: RecommendedWatcher,
+    /// Dropped, it ends the thread.
+    _ends: Sender<()>,
 }
 
 impl Watch {
     /// Starts to watch.
     ///
     /// # Errors
-    /// The system has no watch left, or a directory cannot be read.
-    pub fn start(files: &[PathBuf]) -> notify::Result<Self> {
-        let (sender, changes) = unbounded_channel();
-        // Where a file is, and where it really is, if a link leads there.
-        let mut files = files.to_vec();
-        files.extend(files.clone().iter().filter_map(|file| file.canonicalize().ok()));
-        let names: Vec<OsString> =
-            files.iter().filter_map(|file| file.file_name()).map(OsString::from).collect();
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.map_or(true, |event| concerns(&event, &names)) {
-                    let _ = sender.send(());
-                }
-            })?;
-        let mut directories: Vec<&Path> = files.iter().filter_map(|file| directory(file)).collect();
-        directories.sort_unstable();
-        directories.dedup();
-        for directory in directories {
-            watcher.watch(directory, RecursiveMode::NonRecursive)?;
-        }
-        Ok(Self { changes, _watcher: watcher })
+    /// There can be no further thread.
+    pub fn start(loader: Arc<dyn Loader>) -> io::Result<Self> {
+        let (tell, changes) = unbounded_channel();
+        let (ends, ended) = channel();
+        let name = String::from("watch");
+        std::thread::Builder::new().name(name).spawn(move || look(&*loader, &tell, &ended))?;
+        Ok(Self { changes, _ends: ends })
     }
 
-    /// Waits for a change, and then until nothing has changed for a quarter of a second, but not for ever.
+    /// Waits for a change.
     pub async fn changed(&mut self) {
         if self.changes.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
-        let quiet = async {
-            while let Ok(Some(())) = tokio::time::timeout(QUIET, self.changes.recv()).await {}
-        };
-        let _ = tokio::time::timeout(LONGEST, quiet).await;
     }
 }
 
-/// Whether an event may be about one of our files: others in their directory change all the time. `..data` is
-/// the link by which Kubernetes swaps a whole directory.
-fn concerns(event: &notify::Event, names: &[OsString]) -> bool {
-    !event.kind.is_access()
-        && (event.need_rescan()
-            || event
-                .paths
-                .iter()
-                .filter_map(|path| path.file_name())
-                .any(|name| name == "..data" || names.iter().any(|ours| ours == name)))
+/// Looks until the other end is dropped. A change is told when nothing has changed since the look before, but busy
+/// files are not waited for for ever.
+fn look(loader: &dyn Loader, tell: &UnboundedSender<()>, ended: &Receiver<()>) {
+    let mut change = Change::default();
+    while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        if change.is_due(loader.changed()) && tell.send(()).is_err() {
+            return;
+        }
+    }
 }
 
-fn directory(file: &Path) -> Option<&Path> {
-    let parent = file.parent()?;
-    Some(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })
+/// A change that is seen, and not told yet.
+#[derive(Default)]
+struct Change {
+    /// What was seen last.
+    last: Option<u64>,
+    /// How often, since it was told.
+    looks: u32,
+    /// What was told: whoever does not want to read it is told once.
+    told: Option<u64>,
 }
 
-const QUIET: Duration = Duration::from_millis(250);
-/// However busy the file is.
-const LONGEST: Duration = Duration::from_secs(2);
+impl Change {
+    /// Whether to tell, now that this is seen.
+    fn is_due(&mut self, seen: Option<u64>) -> bool {
+        let quiet = seen == self.last;
+        self.last = seen;
+        if seen.is_none() || seen == self.told {
+            self.looks = 0;
+            return false;
+        }
+        self.looks += 1;
+        let due = (quiet && self.looks > 1) || self.looks >= LONGEST;
+        if due {
+            (self.told, self.looks) = (seen, 0);
+        }
+        due
+    }
+}
+
+/// Between two looks, which is also how long files must be quiet.
+const LOOK: Duration = Duration::from_millis(250);
+/// So many looks later a change is told, however busy the files are.
+const LONGEST: u32 = 6;
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{AccessKind, EventKind, ModifyKind};
-
     use super::*;
 
+    /// At which of these looks a change is told.
+    fn told(looks: &[Option<u64>]) -> Vec<usize> {
+        let mut change = Change::default();
+        (0..looks.len()).filter(|look| change.is_due(looks[*look])).collect()
+    }
+
     #[test]
-    fn only_our_files_and_the_link_of_their_directory_concern_us() {
-        let names = [OsString::from("weir.toml")];
-        let event = |kind, path: &str| notify::Event::new(kind).add_path(PathBuf::from(path));
-        let modify = EventKind::Modify(ModifyKind::Any);
-        assert!(concerns(&event(modify, "/etc/weir/weir.toml"), &names));
-        assert!(concerns(&event(modify, "/etc/weir/..data"), &names));
-        assert!(!concerns(&event(modify, "/etc/weir/access.log"), &names));
-        assert!(!concerns(
-            &event(EventKind::Access(AccessKind::Any), "/etc/weir/weir.toml"),
-            &names
-        ));
+    fn a_change_is_told_once_when_it_is_over() {
+        assert_eq!(told(&[None, Some(1), Some(2), Some(2), Some(2), Some(2)]), [3]);
+        assert_eq!(told(&[Some(1), Some(1), None, Some(2), Some(2)]), [1, 4]);
+        assert!(told(&[Some(1), None, None]).is_empty());
+    }
+
+    #[test]
+    fn a_change_that_does_not_end_is_told_all_the_same() {
+        let looks: Vec<_> = (0..8).map(Some).collect();
+        assert_eq!(told(&looks), [5]);
     }
 }

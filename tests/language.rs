@@ -1,0 +1,216 @@
+//! The language of the configuration: many files as one, variables, defaults, what the command line sets.
+
+use std::fs;
+use std::path::Path;
+
+use weir::config::{self, Config, Loaded, Options};
+use weir::diagnostic::{Code, Style};
+use weir::policy::Policy;
+
+/// Files in a directory of their own.
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    directory
+}
+
+fn loaded(directory: &Path, set: &[&str]) -> Loaded {
+    let options =
+        Options { set: set.iter().map(ToString::to_string).collect(), ..Options::default() };
+    config::load_with(&directory.join("weir.toml"), &options)
+        .unwrap_or_else(|report| panic!("{}", report.render(Style::Plain)))
+}
+
+fn parsed(text: &str) -> Config {
+    config::parse("weir.toml", text)
+        .unwrap_or_else(|report| panic!("{}", report.render(Style::Plain)))
+        .config
+}
+
+const LISTENER: &str = "[listeners.http]\naddress = \":8080\"\npool = \"a\"\n";
+
+fn pool(name: &str) -> String {
+    format!("[pools.{name}]\nendpoints = [\"127.0.0.1:3000\"]\n")
+}
+
+#[test]
+fn many_files_are_one_document() {
+    let root = format!("include = [\"conf.d/*.toml\", \"more.toml\"]\n{LISTENER}");
+    let directory = directory(&[
+        ("weir.toml", &root),
+        ("conf.d/a.toml", &pool("a")),
+        // Each is a part once, however often and from wherever it is named.
+        ("conf.d/b.toml", &format!("include = [\"../weir.toml\", \"*.toml\"]\n{}", pool("b"))),
+        ("conf.d/.hidden.toml", "nonsense"),
+        ("conf.d/c.toml~", "nonsense"),
+        ("more.toml", "include = \"deep/*/x?.toml\""),
+        ("deep/down/x1.toml", "[routes.b]\npath = \"/b\"\npool = \"b\"\n"),
+    ]);
+    let read = loaded(directory.path(), &[]);
+    assert_eq!(read.files, 5);
+    let whole =
+        format!("{LISTENER}{}{}[routes.b]\npath = \"/b\"\npool = \"b\"\n", pool("a"), pool("b"));
+    assert_eq!(read.config, parsed(&whole));
+}
+
+#[test]
+fn a_glob_that_matches_nothing_is_fine() {
+    let text = format!("include = \"nowhere/*.toml\"\n{LISTENER}{}", pool("a"));
+    let directory = directory(&[("weir.toml", &text)]);
+    assert_eq!(loaded(directory.path(), &[]).files, 1);
+}
+
+#[test]
+fn variables_are_filled_into_values_only() {
+    let path = std::env::var("PATH").unwrap();
+    let text = format!(
+        "{LISTENER}{}[routes.a]\npool = \"a\"\npath = \"/$$$$x/$1\"\nhost = [\"${{NO_SUCH:-b}}.example\"]\n",
+        pool("a")
+    );
+    let directory = directory(&[("weir.toml", &text)]);
+    let route = &loaded(directory.path(), &[]).config.routes["a"];
+    assert_eq!(route.path.as_deref(), Some("/$$x/$1"));
+    assert_eq!(route.host[0], "b.example");
+    // A key is never one, and neither is a whole line that a variable brings along.
+    fs::write(directory.path().join("weir.toml"), format!("{text}\n\"${{PATH}}\" = 1\n")).unwrap();
+    let report = config::load(&directory.path().join("weir.toml")).unwrap_err();
+    assert!(report.found().iter().all(|one| one.code == Code::E0201), "{report:?}");
+    assert!(!report.render(Style::Plain).contains(&path));
+}
+
+#[test]
+fn a_check_elsewhere_passes_over_variables_that_are_not_set() {
+    let text = format!(
+        "[listeners.http]\naddress = \":${{NO_SUCH}}\"\npool = \"${{NO_SUCH}}\"\n\
+         [pools.a]\nendpoints = [\"${{NO_SUCH}}:80\"]\ndrain = \"${{NO_SUCH}}s\"\n\
+         [routes.a]\npool = \"a\"\npath = \"${{NO_SUCH}}\"\n{}",
+        "[routes.wrong]\npool = \"b\"\npath = \"/b\"\n"
+    );
+    let directory = directory(&[("weir.toml", &text)]);
+    let path = directory.path().join("weir.toml");
+    let codes = |allow_unset_env| {
+        let options = Options { allow_unset_env, ..Options::default() };
+        let report = config::load_with(&path, &options).unwrap_err();
+        report.found().iter().map(|one| one.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(true), [Code::E0301], "all else is checked");
+    let mut all = codes(false);
+    all.sort_unstable();
+    assert_eq!(all, [[Code::E0108].repeat(5), vec![Code::E0301]].concat());
+}
+
+#[test]
+fn defaults_are_as_if_written_in_everything_of_their_kind() {
+    let with = parsed(&format!(
+        "{LISTENER}[pools.a]\nendpoints = [\"127.0.0.1:1\"]\nhealth = {{ path = \"/\" }}\nbalance = \"random\"\n\
+         {}[routes.b]\npath = \"/b\"\npool = \"b\"\n\
+         [defaults.pools]\ndrain = \"1s\"\nbalance = {{ least-requests = {{}} }}\n\
+         health = {{ interval = \"5s\", timeout = \"3s\" }}\n\
+         [defaults.listeners]\ntimeouts.idle = \"5s\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
+         [defaults.routes]\nlisteners = \"http\"\n",
+        pool("b")
+    ));
+    let without = parsed(&format!(
+        "{LISTENER}timeouts.idle = \"5s\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n\
+         [pools.a]\nendpoints = [\"127.0.0.1:1\"]\nbalance = \"random\"\ndrain = \"1s\"\n\
+         health = {{ path = \"/\", interval = \"5s\", timeout = \"3s\" }}\n\
+         {}balance = {{ least-requests = {{}} }}\ndrain = \"1s\"\n\
+         health = {{ interval = \"5s\", timeout = \"3s\" }}\n\
+         [routes.b]\npath = \"/b\"\npool = \"b\"\nlisteners = \"http\"\n",
+        pool("b")
+    ));
+    assert_eq!(with, without);
+}
+
+#[test]
+fn policies_win_over_defaults_and_the_thing_itself_over_policies() {
+    let config = parsed(&format!(
+        "{LISTENER}policies = \"edge\"\n{}[defaults.routes]\nmax_body = \"1MiB\"\n\
+         timeouts = {{ total = \"1s\", response = \"1s\", idle = \"1s\" }}\n\
+         [policies.edge]\ntimeouts = {{ total = \"2s\", response = \"2s\" }}\n\
+         [routes.r]\npool = \"a\"\ntimeouts.total = \"3s\"\n",
+        pool("a")
+    ));
+    let (edge, route) = (&config.policies["edge"], config.routes["r"].own());
+    let policy = weir::policy::Config::merged([&config.defaults.rules, edge, &route]);
+    let policy = Policy::new(policy, &|_| None);
+    let seconds = |time: std::time::Duration| time.as_secs();
+    let timeouts = policy.timeouts;
+    assert_eq!(seconds(timeouts.total), 3, "the route");
+    assert_eq!(seconds(timeouts.response), 2, "the policy");
+    assert_eq!(seconds(timeouts.idle), 1, "the defaults");
+    assert_eq!(policy.max_body, 1 << 20);
+}
+
+#[test]
+fn the_command_line_wins_over_all_files() {
+    let directory = directory(&[("weir.toml", &format!("{LISTENER}{}", pool("a")))]);
+    let set = [
+        "pools.a.balance=random",
+        "pools.a.drain = 5s",
+        "defaults.pools.health.interval=\"7s\"",
+        "runtime.workers=3",
+        "pools.a.endpoints=[\"127.0.0.1:4000\"]",
+        "listeners.http.address=:9090",
+    ];
+    let text = format!(
+        "{}[pools.a]\nendpoints = [\"127.0.0.1:4000\"]\nbalance = \"random\"\ndrain = \"5s\"\n\
+         health.interval = \"7s\"\n[runtime]\nworkers = 3\n",
+        LISTENER.replace("8080", "9090")
+    );
+    assert_eq!(loaded(directory.path(), &set).config, parsed(&text));
+    let report = |set: &str| {
+        let options = Options { set: vec![set.to_owned()], ..Options::default() };
+        let report = config::load_with(&directory.path().join("weir.toml"), &options);
+        report.unwrap_err().render(Style::Plain)
+    };
+    let wrong = report("pools.a.balence=random");
+    assert!(wrong.contains("E0201") && wrong.contains("--set:1:9"), "{wrong}");
+    assert!(report("pools.a.balance").contains("takes a key and its value"));
+    assert!(report("include=x.toml").contains("E0202"));
+}
+
+#[test]
+fn neither_the_order_of_sections_nor_of_files_means_anything() {
+    let mut sections: Vec<String> = vec![
+        "[listeners.http]\naddress = \":8080\"\npool = \"p0\"\npolicies = [\"q0\", \"q1\"]\n"
+            .into(),
+        "[listeners.other]\naddress = \":8081\"\n".into(),
+        "[runtime]\nworkers = 2\n".into(),
+        "[metrics]\naddress = \"off\"\n".into(),
+        "[defaults.pools]\ndrain = \"3s\"\n".into(),
+        "[defaults.routes.timeouts]\ntotal = \"9s\"\nresponse = \"9s\"\n".into(),
+    ];
+    for n in 0..4 {
+        sections.push(format!("[pools.p{n}]\nendpoints = [\"127.0.0.1:{}\"]\n", 3000 + n));
+        sections.push(format!("[pools.p{n}.health]\ninterval = \"{}s\"\n", n + 1));
+        sections.push(format!("[policies.q{n}]\nmax_body = \"{n}KiB\"\n"));
+        sections.push(format!(
+            "[routes.r{n}]\npath = \"/{n}\"\npool = \"p{n}\"\npolicies = [\"q{n}\"]\n"
+        ));
+    }
+    let config = parsed(&sections.concat());
+    for seed in 0..50 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        random.shuffle(&mut sections);
+        assert_eq!(parsed(&sections.concat()), config, "seed {seed}");
+        // A section and what stands below it are in one file, the files in any order.
+        let mut files = vec![String::new(); 4];
+        for section in &sections {
+            let name = section.split([']', '\n']).next().unwrap();
+            let name: Vec<&str> = name.split('.').take(2).collect();
+            let file = name.concat().bytes().map(usize::from).sum::<usize>() + seed as usize;
+            files[file % 4].push_str(section);
+        }
+        let names: Vec<String> = (0..4).map(|n| format!("conf.d/{n}.toml")).collect();
+        let mut texts: Vec<(&str, &str)> =
+            names.iter().map(String::as_str).zip(files.iter().map(String::as_str)).collect();
+        texts.push(("weir.toml", "include = \"conf.d/*.toml\"\n"));
+        let directory = directory(&texts);
+        assert_eq!(loaded(directory.path(), &[]).config, config, "seed {seed}, in files");
+    }
+}
