@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use weir::config::{self, Config, Loaded, Options};
+use weir::config::{self, Config, Loaded, Options, View};
 use weir::diagnostic::{Code, Style};
 use weir::policy::Policy;
+
+use crate::harness::Spawned;
 
 /// Files in a directory of their own.
 fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -213,4 +215,143 @@ fn neither_the_order_of_sections_nor_of_files_means_anything() {
         let directory = directory(&texts);
         assert_eq!(loaded(directory.path(), &[]).config, config, "seed {seed}, in files");
     }
+}
+
+const EVERYTHING: &str = r#"include = "conf.d/*.toml"
+[listeners.http]
+address = ":8080"
+pool = "app"
+policies = ["edge"]
+
+[listeners.inner]
+address = "127.0.0.1:8081"
+
+[policies.edge]
+max_body = "1MiB"
+timeouts.response = "20s"
+
+[policies.open]
+upgrade = []
+
+[defaults.routes.timeouts]
+response = "9s"
+idle = "5s"
+
+[defaults.pools.health]
+interval = "${NO_SUCH:-3s}"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000", { address = "127.0.0.1:3001", weight = 2 }]
+balance = { random = {} }
+
+[pools.bare]
+endpoints = ["localhost:3002"]
+health = { type = "off" }
+"#;
+const ROUTES: &str = r#"[routes.api]
+host = ["a.example", "b.example:80"]
+path_prefix = "/api$$$$1$$/"
+pool = "app"
+policies = ["open"]
+timeouts.total = "30s"
+
+[routes.bare]
+path = "/plain"
+pool = "bare"
+listeners = "http"
+"#;
+
+#[test]
+fn what_is_shown_can_be_read_again_and_means_the_same() {
+    let directory = directory(&[("weir.toml", EVERYTHING), ("conf.d/routes.toml", ROUTES)]);
+    let loaded = loaded(directory.path(), &["pools.app.drain=7s"]);
+    let plain = config::show(&loaded, &View::default()).unwrap();
+    for text in [plain.toml(false), plain.toml(true)] {
+        assert_eq!(parsed(&text), loaded.config, "{text}");
+    }
+    // What is built in changes nothing, but for the rules of routes: those are there, and say the same.
+    let view = View { built_in: true, ..View::default() };
+    let text = config::show(&loaded, &view).unwrap().toml(true);
+    let mut again = parsed(&text);
+    let rules = std::mem::take(&mut again.defaults.rules);
+    let before = loaded.config.defaults.rules.clone();
+    let [now, then] = [rules, before.clone()].map(|rules| Policy::new(rules, &|_| None));
+    assert_eq!((now.timeouts, now.max_body), (then.timeouts, then.max_body));
+    assert_eq!((now.forwarded, &now.upgrade), (then.forwarded, &then.upgrade));
+    assert_eq!(now.steps.len(), then.steps.len());
+    again.defaults.rules = before;
+    assert_eq!(again, loaded.config, "{text}");
+    let json = plain.json(true);
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["config"]["pools"]["app"]["drain"], "7s");
+    assert_eq!(json["origins"]["pools.app.drain"], "command line");
+}
+
+#[test]
+fn a_route_is_shown_with_all_that_holds_for_it_and_who_says_so() {
+    let directory = directory(&[("weir.toml", EVERYTHING), ("conf.d/routes.toml", ROUTES)]);
+    let shown = |path: &str, built_in: bool| {
+        let more: &[&str] = if built_in { &["--defaults"] } else { &[] };
+        let output = Spawned::run(directory.path(), &[&["show", path, "--origin"], more].concat());
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (bare, _) = shown("routes.bare", true);
+    for line in [
+        "path = \"/plain\"                     # conf.d/routes.toml:9",
+        "max_body = \"1MiB\"                   # [policies.edge] weir.toml:11",
+        "response = \"20s\"                    # [policies.edge] weir.toml:12",
+        "idle = \"5s\"                         # [defaults.routes] weir.toml:19",
+        "total = \"60s\"                       # built-in",
+    ] {
+        assert!(bare.contains(line), "{line}\n{bare}");
+    }
+    // Its listeners disagree: each is told.
+    let (api, _) = shown("routes.api", false);
+    assert!(api.contains("upgrade = []                        # [policies.open]"), "{api}");
+    assert!(api.contains("# on listener http: max_body = \"1MiB\"\n"), "{api}");
+    assert!(api.contains("# on listener inner: max_body = built-in\n"), "{api}");
+    assert_eq!(
+        shown("pools.app.drain", false).0,
+        "[pools.app]\ndrain = \"30s\"                       # built-in\n"
+    );
+    assert!(shown("pools.ap", false).1.contains("write `pools.app`"));
+    assert!(shown("pools.app.nonsense", false).1.contains("write one of balance, connections"));
+}
+
+#[test]
+fn check_tells_people_and_programs() {
+    let directory = directory(&[
+        ("weir.toml", &format!("{LISTENER}{}{}", pool("a"), pool("unused"))),
+        ("bad.toml", "[listeners.http]\nadress = \":8080\"\n"),
+        ("unset.toml", &format!("{LISTENER}{}drain = \"${{NO_SUCH}}\"\n", pool("a"))),
+    ]);
+    let run = |arguments: &[&str]| {
+        let output = Spawned::run(directory.path(), &[&["check"], arguments].concat());
+        assert!(output.stderr.is_empty(), "{output:?}");
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(run(&[]).0, Some(0), "a warning is no error");
+    assert_eq!(run(&["--deny-warnings"]).0, Some(78));
+    assert_eq!(run(&["unset.toml"]).0, Some(78));
+    assert_eq!(run(&["--allow-unset-env", "unset.toml"]).0, Some(0));
+    let (exit, text) = run(&["weir.toml", "bad.toml", "--format", "json"]);
+    assert_eq!(exit, Some(78), "one of them is wrong");
+    let objects: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&objects[0]["schema"], &objects[0]["valid"]), (&1.into(), &true.into()));
+    assert_eq!(objects[0]["diagnostics"][0]["code"], "W0102");
+    let bad = &objects[1]["diagnostics"][0];
+    assert_eq!(
+        (&bad["line"], &bad["column"], &bad["end_column"]),
+        (&2.into(), &1.into(), &7.into())
+    );
+    let (_, text) = run(&["bad.toml", "--format", "github"]);
+    assert!(
+        text.starts_with("::error file=bad.toml,line=2,col=1,endLine=2,endColumn=7,title=E0201::"),
+        "{text}"
+    );
+    assert_eq!(
+        run(&["--set", "pools.unused.drain=5"]).1.lines().next().unwrap().split(':').next(),
+        Some("error[E0102]")
+    );
 }

@@ -19,11 +19,12 @@ mod init;
 mod proxy;
 mod run;
 mod schema;
+mod show;
 mod terminal;
 
 use terminal::{Colours, Manner, say, say_exactly, tell, whisper};
 
-use crate::config;
+use crate::config::{self, Options};
 
 /// A reverse-proxy load balancer: one binary, one TOML file.
 #[derive(Debug, Parser)]
@@ -48,6 +49,9 @@ struct Cli {
     /// Log in detail, as RUST_LOG=debug does.
     #[arg(short, long, global = true)]
     verbose: bool,
+    /// Set a key over all files, as pools.app.balance=random. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    set: Vec<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -77,14 +81,14 @@ enum Command {
     #[command(before_help = "Example: weir init routing")]
     Init(init::Args),
     /// Check a configuration: every error at once, and no side effects.
-    #[command(before_help = "Example: weir check weir.toml")]
-    Check {
-        /// The file, if not that of -c.
-        file: Option<PathBuf>,
-    },
+    #[command(before_help = "Example: weir check --deny-warnings weir.toml")]
+    Check(check::Args),
     /// Lay out a configuration: sections in reading order, comments kept.
     #[command(before_help = "Example: weir fmt --check weir.toml")]
     Fmt(fmt::Args),
+    /// Show the effective configuration, or a part of it, and who said each value.
+    #[command(before_help = "Example: weir show routes.api --origin")]
+    Show(show::Args),
     /// Explain a code of a report (E0201), a balancing word, or a reason of metrics and logs.
     #[command(before_help = "Example: weir explain E0201")]
     Explain {
@@ -145,18 +149,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         say(GREETING);
         return Exit::Ok as u8;
     };
+    let options = Options { set: cli.set, ..Options::default() };
     let exit = match command {
-        Command::Run { file } => run::run(file.or(config).as_deref()),
+        Command::Run { file } => run::run(file.or(config).as_deref(), options),
         Command::Proxy(args) => proxy::proxy(&args),
         Command::Demo { script, keep } => demo::demo(script, keep),
         Command::Init(args) => init::init(&args, config),
-        Command::Check { file } => check::check(file.or(config).as_deref()),
+        Command::Check(args) => check::check(&args, config.as_deref(), &options),
         Command::Fmt(mut args) => {
             if args.files.is_empty() {
                 args.files.push(config::find(config.as_deref()));
             }
             fmt::fmt(&args)
         }
+        Command::Show(args) => show::show(&args, config.as_deref(), &options),
         Command::Explain { word } => explain::explain(&word),
         Command::Schema => schema::schema(),
     };

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::banner::Banner;
 use super::check::style;
 use super::{Exit, tell, terminal, whisper};
-use crate::config::{self, Files};
+use crate::config::{self, Files, Options};
 use crate::diagnostic::Style;
 use crate::net::clock::Clock;
 use crate::net::descriptors;
@@ -20,10 +20,10 @@ use crate::runtime::{Blueprint, Loader};
 use crate::telemetry::log;
 
 /// Runs the file, or the one that is found, until a signal ends it.
-pub fn run(file: Option<&Path>) -> Exit {
+pub fn run(file: Option<&Path>, options: Options) -> Exit {
     let since = Clock::new();
     let path = config::find(file);
-    let files = Files::new(&path);
+    let files = Files::with(&path, options);
     match files.first() {
         Ok((first, warnings)) => {
             if !warnings.is_empty() {

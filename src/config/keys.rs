@@ -18,6 +18,8 @@ struct Key {
     path: String,
     /// A word, or a table of one key: it is replaced as a whole.
     choice: bool,
+    /// Being there means something, even if it is empty.
+    optional: bool,
 }
 
 /// Every key: "listeners.*.address", "pools.*.endpoints[].weight", and the sections themselves.
@@ -52,6 +54,11 @@ pub fn is_choice(path: &[&str]) -> bool {
     find(path).is_some_and(|key| key.choice)
 }
 
+/// Whether the table at a path of the document means something by being there.
+pub fn is_optional(path: &[&str]) -> bool {
+    find(path).is_some_and(|key| key.optional)
+}
+
 /// What the schema says of a path of the document: there, a name stands where the schema has `*`.
 fn find(path: &[&str]) -> Option<&'static Key> {
     let path = match path {
@@ -84,9 +91,11 @@ fn collect(root: &Value, schema: &Value, path: &str, found: &mut Vec<Key>) {
         let properties = schema.get("properties").and_then(Value::as_object);
         for (key, inner) in properties.into_iter().flatten() {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            let one_key = |form: &&Value| form.get("maxProperties") == Some(&1.into());
-            let choice = forms(root, inner).iter().any(one_key);
-            found.push(Key { path: path.clone(), choice });
+            let any = |word: &str, value: Value| {
+                forms(root, inner).iter().any(|form| form.get(word) == Some(&value))
+            };
+            let (choice, optional) = (any("maxProperties", 1.into()), any("type", "null".into()));
+            found.push(Key { path: path.clone(), choice, optional });
             // Defaults have the keys of what they are for.
             if !path.starts_with("defaults.") {
                 collect(root, inner, &path, found);

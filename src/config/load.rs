@@ -144,7 +144,7 @@ fn once(tree: &Tree, found: &mut Vec<Diagnostic>) {
 }
 
 /// Where everything in a value begins.
-fn places(value: &Value, found: &mut BTreeSet<usize>) {
+pub(super) fn places(value: &Value, found: &mut BTreeSet<usize>) {
     match value {
         Value::Table(table) => {
             for entry in table.values() {

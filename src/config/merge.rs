@@ -5,7 +5,7 @@
 //! whole, and so are choices, of which a table would otherwise get two keys. Every value keeps its
 //! place, so whoever shows it can tell who won.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -21,14 +21,24 @@ use crate::{listener, policy, pool, route};
 #[serde(default, deny_unknown_fields)]
 pub struct Defaults {
     /// For every listener.
+    #[schemars(schema_with = "part::<listener::Config>")]
     pub listeners: Option<listener::Config>,
     /// For every route; what policies may say holds where no policy of the route or its listener says it.
+    #[schemars(schema_with = "part::<route::Config>")]
     pub routes: Option<route::Config>,
     /// For every pool.
+    #[schemars(schema_with = "part::<pool::Config>")]
     pub pools: Option<pool::Config>,
     /// What `[defaults.routes]` says that policies may say, too: the first of every route's policies.
     #[serde(skip)]
     pub rules: policy::Config,
+}
+
+/// The keys of a section, none of which is required.
+fn part<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = T::json_schema(generator);
+    schema.remove("required");
+    schema
 }
 
 /// The sections that may have defaults.
@@ -105,7 +115,7 @@ pub fn set(tree: &mut Tree, texts: &mut Texts, assignment: &str, found: &mut Vec
 }
 
 /// Adds what `from` says, also if `into` says otherwise.
-fn over(into: &mut Table, from: Table, path: &[&str]) {
+pub fn over(into: &mut Table, from: Table, path: &[&str]) {
     for (key, mut entry) in from {
         let path = [path, &[&*key]].concat();
         if let Some(own) = into.get_mut(&key)

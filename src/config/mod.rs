@@ -14,6 +14,7 @@ use crate::telemetry::{access_log, metrics};
 use crate::unit::{Name, OneOrMany};
 use crate::{listener, policy, pool, route, runtime};
 
+mod builtin;
 mod compile;
 mod document;
 mod files;
@@ -22,8 +23,10 @@ mod limits;
 mod load;
 mod merge;
 mod policies;
+mod print;
 mod read;
 mod routes;
+mod show;
 mod syntax;
 mod texts;
 mod ties;
@@ -48,6 +51,7 @@ pub use files::Files;
 pub use keys::keys;
 pub use load::{Loaded, Options, find, load, load_with, parse};
 pub use merge::Defaults;
+pub use show::{Shown, View, show};
 
 /// Everything a weir.toml says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

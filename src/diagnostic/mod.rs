@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 mod codes;
+mod formats;
 mod render;
 
 pub use codes::{CODES, Code, Page};

@@ -33,8 +33,8 @@ pub enum Style {
 /// All that is wrong with a configuration, or worth a warning.
 #[derive(Clone, Debug)]
 pub struct Report {
-    sources: Vec<Source>,
-    found: Vec<Diagnostic>,
+    pub(super) sources: Vec<Source>,
+    pub(super) found: Vec<Diagnostic>,
 }
 
 impl Report {
@@ -61,11 +61,23 @@ impl Report {
             Style::Colour => Renderer::styled(),
         };
         let mut text = String::new();
-        for diagnostic in self.found.iter().take(MOST) {
+        for diagnostic in self.shown() {
             text.push_str(renderer.render(&[self.group(diagnostic)]).trim_end());
             text.push_str("\n\n");
         }
+        if self.found.len() > MOST {
+            text.push_str(&format!("and {} more\n\n", self.found.len() - MOST));
+        }
         text
+    }
+
+    /// Those that are shown: errors before warnings, if there are too many, else all in the order of their places.
+    fn shown(&self) -> Vec<&Diagnostic> {
+        let mut shown: Vec<(usize, &Diagnostic)> = self.found.iter().enumerate().collect();
+        shown
+            .sort_by_key(|(place, one)| (self.found.len() > MOST && one.code.is_warning(), *place));
+        shown.truncate(MOST);
+        shown.into_iter().map(|(_, one)| one).collect()
     }
 
     /// The last line: how many there are, and what to do next. Empty without diagnostics.
@@ -85,9 +97,6 @@ impl Report {
             counts.push(plural(warnings, "warning"));
         }
         let mut line = format!("{} in {name}", counts.join(" and "));
-        if self.found.len() > MOST {
-            line.push_str(&format!(", {MOST} of them shown"));
-        }
         if errors > 0 {
             line.push_str("; nothing was changed");
         }
