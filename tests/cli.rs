@@ -269,3 +269,40 @@ fn proxy_says_what_to_write_instead() {
     let output = Spawned::run(directory.path(), &["proxy", ":0", "1", "--balance", "randon"]);
     assert!(text(&output.stderr).contains("write `random`"), "{output:?}");
 }
+
+#[test]
+fn every_field_of_the_access_log_is_explained() {
+    let (a, port) = (Upstream::replying("a"), refusing());
+    let config = one_pool(&[&a]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!("{config}[metrics]\naddress = \"off\"\n"));
+    let mut weir = Spawned::start(directory.path(), &["-q", "run"]);
+    until("it listens", || std::net::TcpStream::connect(port).is_ok());
+    let get = "GET /x?y=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(Client::connect(port).send(get).answer().status, 200);
+    weir.signal("TERM");
+    until("it ends", || weir.child().try_wait().unwrap().is_some());
+    let (mut line, mut said) = (String::new(), String::new());
+    weir.child().stdout.take().unwrap().read_to_string(&mut line).unwrap();
+    weir.child().stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "", "--quiet says nothing of a start and a stop");
+    let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    for field in line.as_object().unwrap().keys() {
+        let output = Spawned::run(directory.path(), &["explain", "--json", field]);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["schema"], 1);
+        let kinds = told["found"].as_array().unwrap().iter().map(|one| &one["kind"]);
+        assert!(kinds.into_iter().any(|kind| kind == "field"), "{field}: {told}");
+    }
+}
+
+#[test]
+fn a_key_is_explained_by_the_lines_of_the_reference() {
+    let explained = |word: &str| Spawned::run(std::path::Path::new("."), &["explain", word]);
+    for word in ["pools.*.drain", "pools.api.drain", "[pools.api]", "drain", "POOLS.*.DRAIN"] {
+        let output = explained(word);
+        assert!(text(&output.stdout).contains("drain = \"30s\""), "{word}: {output:?}");
+    }
+    let typo = explained("pools.api.dran");
+    assert_eq!(typo.status.code(), Some(2));
+    assert!(text(&typo.stderr).contains("did you mean `pools.*.drain`?"), "{typo:?}");
+}

@@ -17,6 +17,7 @@ mod file;
 mod fmt;
 mod init;
 mod proxy;
+mod reference;
 mod run;
 mod schema;
 mod show;
@@ -89,12 +90,9 @@ enum Command {
     /// Show the effective configuration, or a part of it, and who said each value.
     #[command(before_help = "Example: weir show routes.api --origin")]
     Show(show::Args),
-    /// Explain a code of a report (E0201), a balancing word, or a reason of metrics and logs.
+    /// Explain a word: a code, a key, a metric, a field or a reason of the access log.
     #[command(before_help = "Example: weir explain E0201")]
-    Explain {
-        /// What to explain.
-        word: String,
-    },
+    Explain(explain::Args),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(before_help = "Example: weir schema > weir.schema.json")]
     Schema,
@@ -162,8 +160,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             }
             fmt::fmt(&args)
         }
+<<<<<<< HEAD
         Command::Show(args) => show::show(&args, config.as_deref(), &options),
         Command::Explain { word } => explain::explain(&word),
+=======
+        Command::Explain(args) => explain::explain(&args),
+>>>>>>> fe99124 (cli: weir explain knows every word that weir takes or says)
         Command::Schema => schema::schema(),
     };
     exit as u8
