@@ -9,14 +9,16 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
+use tokio::runtime::RuntimeMetrics;
 
 use crate::listener::Listener;
 use crate::message::head::Method;
 use crate::proxy::Shared;
 use crate::proxy::error::TABLE;
+use crate::telemetry::counter::Times;
 use crate::telemetry::metrics::{
-    BUILD_INFO, CONFIG_GENERATION, CONFIG_RELOADS, CONFIG_SUCCESSFUL, CONFIG_TIMESTAMP, DROPPED,
-    PANICS,
+    BUILD_INFO, CONFIG_GENERATION, CONFIG_RELOADS, CONFIG_SUCCESSFUL, CONFIG_TIMESTAMP, Config,
+    DROPPED, HTTP_OVERHEAD, PANICS, WORKER_BUSY,
 };
 use crate::telemetry::scrape::Scrape;
 
@@ -26,8 +28,14 @@ pub struct Source {
     pub shared: Arc<Shared>,
     /// The listeners there are.
     pub listeners: Mutex<Vec<Arc<Listener>>>,
+    /// What the file says of the metrics port.
+    pub config: Mutex<Config>,
+    /// What the workers' event loops say of themselves.
+    pub workers: Vec<RuntimeMetrics>,
     /// Access-log lines thrown away.
     pub dropped: Arc<AtomicU64>,
+    /// Series left out.
+    series: AtomicU64,
     /// Reloads, by `Reloaded`.
     reloads: [AtomicU64; 3],
     last_refused: AtomicBool,
@@ -49,11 +57,14 @@ pub enum Reloaded {
 
 impl Source {
     /// Of a process that has just started.
-    pub fn new(shared: Arc<Shared>, dropped: Arc<AtomicU64>) -> Self {
+    pub fn new(shared: Arc<Shared>, workers: Vec<RuntimeMetrics>, dropped: Arc<AtomicU64>) -> Self {
         let source = Self {
             shared,
             listeners: Mutex::default(),
+            config: Mutex::default(),
+            workers,
             dropped,
+            series: AtomicU64::new(0),
             reloads: std::array::from_fn(|_| AtomicU64::new(0)),
             last_refused: AtomicBool::new(false),
             accepted_at: AtomicU64::new(0),
@@ -83,9 +94,15 @@ impl Source {
     }
 
     fn scrape(&self) -> Scrape {
-        let mut scrape = Scrape::default();
+        let most = self.config.lock().max_series as usize;
+        let mut scrape = Scrape::new(&self.shared.buckets, most);
         let snapshot = self.shared.snapshot.load();
-        scrape.add(BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        let labels = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("revision", option_env!("WEIR_REVISION").unwrap_or("")),
+            ("features", if cfg!(feature = "mimalloc") { "mimalloc" } else { "" }),
+        ];
+        scrape.add(BUILD_INFO, &labels, 1.0);
         scrape.add(CONFIG_GENERATION, &[], snapshot.generation as f64);
         let successful = u8::from(!self.last_refused.load(Relaxed));
         scrape.add(CONFIG_SUCCESSFUL, &[], f64::from(successful));
@@ -95,6 +112,14 @@ impl Source {
         }
         let dropped = self.dropped.load(Relaxed) as f64;
         scrape.add(DROPPED, &[("kind", "access_log")], dropped);
+        for (at, worker) in self.workers.iter().enumerate() {
+            let labels = [("worker", itoa::Buffer::new().format(at).to_owned())];
+            let labels = [(labels[0].0, labels[0].1.as_str())];
+            scrape.add(WORKER_BUSY, &labels, worker.worker_total_busy_duration(0).as_secs_f64());
+        }
+        let mut overhead = Times::default();
+        self.shared.overhead.iter().for_each(|shard| overhead.add(shard));
+        scrape.add_times(HTTP_OVERHEAD, &[], &overhead);
         scrape.add(PANICS, &[], self.shared.panics.load(Relaxed) as f64);
         for listener in &*self.listeners.lock() {
             listener.metrics.observe(&listener.name(), &mut scrape);
@@ -108,6 +133,10 @@ impl Source {
         for pool in snapshot.pools.values() {
             pool.observe(&mut scrape);
         }
+        let beyond = scrape.dropped();
+        let beyond = self.series.fetch_add(beyond, Relaxed) + beyond;
+        scrape.unlimited();
+        scrape.add(DROPPED, &[("kind", "series")], beyond as f64);
         scrape
     }
 }

@@ -87,7 +87,7 @@ fn answer(
         return text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
     }
     match request.uri().path() {
-        "/metrics" => {
+        path if path == source.config.lock().path => {
             let mut out = Vec::new();
             let encoder = prometheus::TextEncoder::new();
             if let Err(error) = encoder.encode(&registry.gather(), &mut out) {
@@ -102,7 +102,10 @@ fn answer(
         "/livez" => text(StatusCode::OK, "ok\n"),
         "/readyz" if source.is_ready() => text(StatusCode::OK, "ok\n"),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /livez and /readyz\n"),
+        _ => {
+            let path = source.config.lock().path.clone();
+            text(StatusCode::NOT_FOUND, &format!("here are {path}, /livez and /readyz\n"))
+        }
     }
 }
 

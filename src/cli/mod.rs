@@ -160,12 +160,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             }
             fmt::fmt(&args)
         }
-<<<<<<< HEAD
         Command::Show(args) => show::show(&args, config.as_deref(), &options),
-        Command::Explain { word } => explain::explain(&word),
-=======
         Command::Explain(args) => explain::explain(&args),
->>>>>>> fe99124 (cli: weir explain knows every word that weir takes or says)
         Command::Schema => schema::schema(),
     };
     exit as u8

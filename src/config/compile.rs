@@ -85,7 +85,7 @@ pub fn compile(
         workers,
         process: config.runtime.clone(),
         shards,
-        metrics: config.metrics.address,
+        metrics: config.metrics.clone(),
         access_log: config.access_log.clone(),
         fingerprint: fingerprint(config),
     })

@@ -2,10 +2,15 @@
 //!
 //! Called by `validate.rs`. Each section's type lists its own keys and ranges; here is what is said of them.
 
+use std::mem;
+
 use super::{Config, Tree};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::h1::MAX_FIELDS;
+use crate::message::target::normalise;
 use crate::policy::{Timeouts, timeouts as times};
+use crate::telemetry::counter::Buckets;
+use crate::telemetry::metrics;
 use crate::unit::{Duration, Name, Size};
 use crate::{listener, policy};
 
@@ -24,6 +29,7 @@ pub fn limits(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
         check.number(&["listeners", name, "limits", "headers"], limits.headers, 1, most);
         check.number(&["listeners", name, "limits", "trailers"], limits.trailers, 0, most);
     }
+    check.metrics(&config.metrics);
     let log = &config.access_log;
     let (least, most) = (Size::from_bytes(0), Size::from_kib(1024));
     check.size(&["access_log", "buffer"], log.buffer, least, most);
@@ -128,6 +134,38 @@ impl Check<'_> {
         let problem = format!("`{}` is {least} to {most}, not {number}: write {nearest}", path[3]);
         let label = format!("{least} to {most}");
         self.found.push(Diagnostic::new(Code::E0105, self.tree.value(path), problem, label));
+    }
+
+    fn metrics(&mut self, config: &metrics::Config) {
+        let mut before = 0.0;
+        let rises = |bound: &f64| bound.is_finite() && mem::replace(&mut before, *bound) < *bound;
+        let (count, most) = (config.buckets.len(), Buckets::MOST);
+        let (problem, label) = if !config.buckets.iter().all(rises) {
+            let problem = "`buckets` are upper bounds in seconds, each larger than the one before \
+                           it: write [0.001, 0.01, 0.1, 1.0]";
+            (problem.to_owned(), "they do not rise")
+        } else if !(1..=most).contains(&count) {
+            let problem = format!("`buckets` are 1 to {most}, not {count}: write so many");
+            (problem, if count == 0 { "none" } else { "too many" })
+        } else {
+            return self.path_of_metrics(config);
+        };
+        let at = self.tree.value(&["metrics", "buckets"]);
+        self.found.push(Diagnostic::new(Code::E0105, at, problem, label));
+        self.path_of_metrics(config);
+    }
+
+    fn path_of_metrics(&mut self, config: &metrics::Config) {
+        let taken = ["/livez", "/readyz"].contains(&&*config.path);
+        let is_path = config.path.starts_with('/') && normalise(config.path.as_bytes()) == Ok(None);
+        if is_path && !taken {
+            return;
+        }
+        let problem =
+            "`path` is where the metrics are, beside /livez and /readyz: write \"/metrics\"";
+        let label = if taken { "taken" } else { "no path" };
+        let at = self.tree.value(&["metrics", "path"]);
+        self.found.push(Diagnostic::new(Code::E0103, at, problem, label));
     }
 
     fn contradiction(&mut self, section: &str, name: &str, timeouts: &Timeouts) {

@@ -73,6 +73,9 @@ pub async fn send(
     .await;
     if let Err(error) = written {
         tracked.fail(error);
+        if error == Error::IdleTimeout {
+            mem::take(&mut body).silent();
+        }
         if error == Error::WriteTimeout {
             connection.transport.borrow().reset_on_close();
         }

@@ -79,6 +79,7 @@ impl Pull for RequestBody {
             return Poll::Pending;
         }
         connection.waits.set(false);
+        connection.traffic.add(into.bytes().len());
         if self.pace.go_on(deadline.now(), into.bytes().len()) {
             deadline.disarm(Wait::Body);
         }

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::answer::{self, Ended};
 use super::body::RequestBody;
+use super::traffic::Traffic;
 use super::{Listener, Settings, tunnel};
 use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
@@ -46,6 +47,8 @@ pub struct Connection {
     pub waits: Cell<bool>,
     /// The version of the request under way.
     pub version: Cell<Version>,
+    /// What it carries, and how long its request waits.
+    pub traffic: Traffic,
     /// When the client, or the endpoint it waits for, has taken too long.
     pub deadline: Rc<Deadline>,
     /// What its listener said when the request under way began: that holds to its end, whatever a reload changes.
@@ -80,6 +83,7 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
         expects: Cell::new(false),
         waits: Cell::new(false),
         version: Cell::default(),
+        traffic: Traffic::default(),
         deadline,
         terms: RefCell::new(terms),
         client: Cell::new(client),
@@ -92,12 +96,16 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
                 }
             }
         });
-        poll_fn(|cx| match serving.as_mut().poll(cx) {
-            Poll::Pending if is_cut(local, listener) => {
+        let shard = listener.metrics.of(local.worker);
+        poll_fn(|cx| {
+            connection.traffic.wake(local);
+            let served = serving.as_mut().poll(cx);
+            connection.traffic.sleep(local, &connection.transport.borrow(), shard);
+            if served.is_pending() && is_cut(local, listener) {
                 local.cutting.set(true);
-                Poll::Ready(true)
+                return Poll::Ready(true);
             }
-            served => served.map(|()| false),
+            served.map(|()| false)
         })
         .await
     };
@@ -129,6 +137,7 @@ async fn next<'a>(
             let mut tracked = track(local, connection.exchange(head, message, client, arrival));
             Some(Box::pin(async move {
                 let answered = answer(connection, local, &mut tracked, message.persistent).await;
+                (tracked.waited, tracked.received) = connection.traffic.end();
                 // The request ends here; its connection may have something left to do.
                 drop(tracked);
                 match answered {
@@ -216,6 +225,7 @@ impl Connection {
                 if !b"\r\n".starts_with(transport.received()) {
                     if started.is_none() {
                         started = Some(local.now());
+                        self.traffic.begin();
                         self.obey(listener, &mut transport);
                         let terms = self.terms.borrow();
                         limits = terms.limits.head();

@@ -25,6 +25,7 @@ mod http1;
 pub mod limits;
 mod pauses;
 pub mod timeouts;
+mod traffic;
 mod tunnel;
 mod writing;
 

@@ -55,6 +55,9 @@ pub trait Pull {
     /// Before the task sleeps: gives back what it was lent.
     fn park(&mut self) {}
 
+    /// It is given up because nothing of it came for too long: that counts against its source.
+    fn silent(self: Box<Self>) {}
+
     /// After `End`: the connection becomes idle again. Dropped without it, the connection closes.
     fn done(self: Box<Self>) {}
 }
@@ -139,6 +142,13 @@ impl Body {
     pub fn park(&mut self) {
         if let Self::Stream(source) = self {
             source.park();
+        }
+    }
+
+    /// It is given up because nothing of it came for too long.
+    pub fn silent(self) {
+        if let Self::Stream(source) = self {
+            source.silent();
         }
     }
 

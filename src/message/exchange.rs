@@ -24,6 +24,8 @@ pub struct Exchange {
     pub started: Duration,
     /// When the head of the answer came; zero: none did.
     pub answered: Duration,
+    /// How long it took to connect to the endpoint; `None`: a connection was open.
+    pub connect: Option<Duration>,
     /// How many attempts were made.
     pub attempts: u8,
     /// The endpoint of the last attempt.
@@ -68,6 +70,7 @@ impl Exchange {
             pipelined: arrival.pipelined,
             started: arrival.at,
             answered: Duration::ZERO,
+            connect: None,
             attempts: 0,
             endpoint: None,
             arm: 0,

@@ -28,6 +28,7 @@ pub struct Transport {
     outbox: Vec<u8>,
     written: usize,
     sent: u64,
+    read: u64,
     /// What of the bytes that the worker holds are this outbox's.
     held: usize,
     /// How much the kernel seems to take at once.
@@ -47,6 +48,7 @@ impl Transport {
             outbox: Vec::new(),
             written: 0,
             sent: 0,
+            read: 0,
             held: 0,
             takes: HOLDS,
             holds: HOLDS,
@@ -97,6 +99,7 @@ impl Transport {
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut room))?;
         let n = room.filled().len();
         buffer.fill(n);
+        self.read += n as u64;
         Poll::Ready(Ok(n))
     }
 
@@ -159,6 +162,11 @@ impl Transport {
     /// How many bytes the kernel has taken so far.
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// How many bytes have come so far.
+    pub fn read(&self) -> u64 {
+        self.read
     }
 
     /// Whether all that was to be sent is with the kernel.

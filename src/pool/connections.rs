@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use super::Pool;
 use super::http1::{Broken, Connection};
-use crate::endpoint::{Endpoint, Lease};
+use crate::endpoint::{Endpoint, Lease, Outcome};
 use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::descriptors::{Descriptor, Descriptors, is_shortage};
 use crate::net::scratch::Scratch;
@@ -267,6 +267,11 @@ impl Stack {
             drop(idle);
             drop(connection);
         }
+    }
+
+    /// An attempt is over that was answered.
+    pub fn count(&self, outcome: Outcome) {
+        super::count(outcome, self.worker, &self.metrics, &self.endpoint);
     }
 
     /// Whether what is under way is to end now.

@@ -19,7 +19,7 @@ use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
 use crate::h1::{Limits, Partial, response, write};
 use crate::message::body::{self, Body, Piece, Pull, Upload};
-use crate::message::head::Head;
+use crate::message::head::{Head, Known};
 use crate::net::deadline::Wait;
 use crate::net::descriptors::Descriptor;
 use crate::net::scratch::{Buffer, Scratch};
@@ -40,6 +40,8 @@ pub struct Connection {
     length: Option<u64>,
     trailers: Vec<u8>,
     persistent: bool,
+    /// What became of the exchange so far, once there is an answer; counted when it is over.
+    outcome: Option<Outcome>,
     /// When it was dialled.
     pub born: Duration,
     /// Sets it apart from those dialled at the same time.
@@ -120,6 +122,7 @@ impl Connection {
             length: None,
             trailers: Vec::new(),
             persistent: false,
+            outcome: None,
             born,
             seed: fastrand::u64(..),
             reused: false,
@@ -131,6 +134,13 @@ impl Connection {
     /// Counts as an attempt of this endpoint until the exchange is over.
     pub fn hold(&mut self, lease: Lease) {
         self.lease = Some(lease);
+    }
+
+    /// The exchange is over.
+    fn count(&mut self) {
+        if let Some(outcome) = self.outcome.take() {
+            self.home.count(outcome);
+        }
     }
 
     /// Whether it may carry another exchange: an idle connection that has something to say was closed, or
@@ -211,6 +221,8 @@ impl Connection {
         })
         .await?;
         patience.answered();
+        let retry_after = into.get(Known::RetryAfter).is_some();
+        self.outcome = Some(Outcome::of_status(into.status, retry_after));
         match sent {
             Sent::All => {}
             Sent::Blocked | Sent::Waiting => self.upload = Some((sending, upload.take())),
@@ -292,7 +304,15 @@ impl Pull for Connection {
         cx: &mut Context<'_>,
         into: &mut Buffer,
     ) -> Poll<Result<Piece, body::Broken>> {
-        poll_payload(&mut self.transport, &mut self.payload, &mut self.trailers, cx, into)
+        let piece =
+            poll_payload(&mut self.transport, &mut self.payload, &mut self.trailers, cx, into);
+        if let Poll::Ready(Err(broken)) = piece {
+            self.outcome = Some(match broken {
+                body::Broken::Malformed => Outcome::Protocol,
+                _ => Outcome::Aborted,
+            });
+        }
+        piece
     }
 
     fn trailers(&self) -> Vec<u8> {
@@ -333,7 +353,12 @@ impl Pull for Connection {
         self.transport.park();
     }
 
+    fn silent(mut self: Box<Self>) {
+        self.outcome = Some(Outcome::Timeout);
+    }
+
     fn done(mut self: Box<Self>) {
+        self.count();
         self.lease = None;
         self.trailers = Vec::new();
         let clean = self.persistent
@@ -352,6 +377,7 @@ impl Pull for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.count();
         self.home.closed(self.is_idle);
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::balance::{self, Balancer, Candidate, PickInfo, Picker};
 use crate::diagnostic::Fault;
 use crate::endpoint::state::Condition;
-use crate::endpoint::{Lease, Outcome};
+use crate::endpoint::{Endpoint, Lease, Outcome};
 use crate::health;
 use crate::kind::{self, Choice};
 use crate::telemetry::http::PoolMetrics;
@@ -170,6 +170,16 @@ impl Ready {
             members.iter().filter(|member| member.endpoint.state.is_usable()).cloned().collect();
         let picker = (!candidates.is_empty()).then(|| balancer.picker(&candidates, seed));
         Self { candidates, picker }
+    }
+}
+
+/// Counts an attempt of a worker at an endpoint.
+pub fn count(outcome: Outcome, worker: usize, metrics: &PoolMetrics, endpoint: &Endpoint) {
+    metrics.of(worker).attempts[outcome as usize].add(1);
+    match outcome {
+        Outcome::Ok => endpoint.metrics.of(worker).ok.add(1),
+        Outcome::ClientGone => {}
+        _ => endpoint.metrics.of(worker).error.add(1),
     }
 }
 

@@ -8,12 +8,11 @@ use super::Local;
 use crate::endpoint::{Endpoint, Lease, Outcome};
 use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
-use crate::message::head::Known;
 use crate::message::reply::Reply;
 use crate::pool::connections::Reuse;
 use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::http1::Broken;
-use crate::pool::{Pool, Refusal};
+use crate::pool::{self, Pool, Refusal};
 
 /// Whom a request has asked so far.
 #[derive(Default)]
@@ -102,9 +101,16 @@ pub async fn send(
     x.attempts += 1;
     x.endpoint = Some(lease.endpoint.address);
     let mut attempt = Attempt::new(local, pool, &lease.endpoint);
+    let mut sent = now;
     let answer = match local.connections.connect(lease, pool, reuse, client.deadline).await {
         Ok(connection) => {
             tries.reused = connection.reused;
+            if !connection.reused {
+                sent = local.now();
+                let times = &local.shared.buckets;
+                pool.metrics.of(local.worker).connect.record(times, sent - now);
+                x.connect = Some(sent - now);
+            }
             let (limits, mut head) = (pool.config.limits.head(), local.heads.take());
             let answer = connection.send(&x.head, upload, client, patience, &limits, &mut head);
             answer.await.map(|body| Reply { head, body })
@@ -112,39 +118,37 @@ pub async fn send(
         Err(broken) => Err(broken),
     };
     attempt.outcome = match &answer {
-        Ok(reply) => {
-            x.answered = local.now();
-            pool.metrics.of(local.worker).response.record(x.answered - now);
-            let retry_after = reply.head.get(Known::RetryAfter).is_some();
-            Outcome::of_status(reply.head.status, retry_after)
+        Ok(_) => {
+            x.answered = local.woken.get().max(sent);
+            let times = &local.shared.buckets;
+            pool.metrics.of(local.worker).response.record(times, x.answered - sent);
+            // The connection counts it when the answer has ended.
+            None
         }
-        Err(broken) => broken.outcome(),
+        Err(broken) => Some(broken.outcome()),
     };
     answer
 }
 
-/// An attempt under way; counted when it is dropped, also with the client who has left.
+/// An attempt under way; counted when it is dropped without an answer, also with the client who has left.
 struct Attempt<'a> {
     local: &'a Local,
     pool: &'a Pool,
     endpoint: Arc<Endpoint>,
-    outcome: Outcome,
+    /// `None`: there is an answer.
+    outcome: Option<Outcome>,
 }
 
 impl<'a> Attempt<'a> {
     fn new(local: &'a Local, pool: &'a Pool, endpoint: &Arc<Endpoint>) -> Self {
-        Self { local, pool, endpoint: Arc::clone(endpoint), outcome: Outcome::ClientGone }
+        Self { local, pool, endpoint: Arc::clone(endpoint), outcome: Some(Outcome::ClientGone) }
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.pool.metrics.of(self.local.worker).attempts[self.outcome as usize].add(1);
-        let counted = self.endpoint.metrics.of(self.local.worker);
-        match self.outcome {
-            Outcome::Ok => counted.ok.add(1),
-            Outcome::ClientGone => {}
-            _ => counted.error.add(1),
+        if let Some(outcome) = self.outcome {
+            pool::count(outcome, self.local.worker, &self.pool.metrics, &self.endpoint);
         }
     }
 }

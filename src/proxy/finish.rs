@@ -26,6 +26,10 @@ pub struct Tracked {
     pub reply: Option<Reply>,
     /// How many bytes of the answer's body the client was sent.
     pub sent: u64,
+    /// How many bytes of the request's body were read.
+    pub received: u64,
+    /// How long it waited for others; `None`: it was dropped in the midst.
+    pub waited: Option<Duration>,
     /// The answer was written whole.
     pub ended: bool,
     /// Why there is no answer of an endpoint, or only a part of one.
@@ -61,6 +65,8 @@ pub fn track(local: &Rc<Local>, x: Exchange) -> Tracked {
         x,
         reply: None,
         sent: 0,
+        received: 0,
+        waited: None,
         ended: false,
         failed: None,
         local: Rc::clone(local),
@@ -75,7 +81,8 @@ pub fn refused(local: &Local, x: &Exchange, error: Error) {
     let (row, now) = (error.row(), local.now());
     shard.refuse(error as usize);
     // Its method is not to be trusted more than the rest of it.
-    shard.count(METHODS - 1, row.status, now - x.started);
+    let times = &local.shared.buckets;
+    shard.count(METHODS - 1, row.status, times, now - x.started);
     let record = Record {
         listener: snapshot.listener(x.client.listener),
         route: "none",
@@ -229,7 +236,18 @@ impl Drop for Tracked {
         if let Reads::Stream(.., kind) = self.reads {
             shard.streams[kind as usize].sub(1);
         }
-        shard.count(self.x.head.method as usize, status, now - self.x.started);
+        let took = now - self.x.started;
+        let times = &self.local.shared.buckets;
+        shard.count(self.x.head.method as usize, status, times, took);
+        shard.received.add(self.received);
+        shard.sent.add(self.sent);
+        // Of a stream nobody would want to know.
+        let waited =
+            self.waited.filter(|_| self.ended && matches!(self.reads, Reads::Snapshot(..)));
+        let overhead = waited.map(|waited| took.saturating_sub(waited));
+        if let Some(overhead) = overhead {
+            self.local.shared.overhead.of(self.local.worker).record(times, overhead);
+        }
         let failed = self.failed.map(Error::row);
         if let Some(row) = failed {
             shard.refuse(row.error as usize);
@@ -247,7 +265,9 @@ impl Drop for Tracked {
                 listener: self.listener(),
                 answer: self.reply.as_ref().map(|reply| &reply.head),
                 status,
+                received: self.received,
                 sent: self.sent,
+                overhead,
                 reason: failed.map_or("", |row| row.reason),
                 result: failed.map_or("ok", result),
                 ..record(&self.x, now)
@@ -276,6 +296,7 @@ fn record(x: &Exchange, now: Duration) -> Record<'_> {
         peer: x.client.peer,
         endpoint: x.endpoint,
         attempts: x.attempts,
+        connect: x.connect,
         took: now - x.started,
         answered: x.answered.checked_sub(x.started),
         ..Record::default()

@@ -20,6 +20,7 @@ use crate::net::scratch::{FreeList, Scratch};
 use crate::pool::connections::Connections;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::Lines;
+use crate::telemetry::counter::{Buckets, Histogram, PerWorker};
 
 mod again;
 mod attempt;
@@ -35,6 +36,10 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The one clock.
     pub clock: Clock,
+    /// How times are told apart in histograms.
+    pub buckets: Buckets,
+    /// What of requests' time was spent in weir.
+    pub overhead: PerWorker<Histogram>,
     /// As many as there may be connections of clients, of all listeners.
     pub connections: Arc<Places>,
     /// As many as there may be connections of clients and to endpoints.
@@ -62,6 +67,8 @@ impl Shared {
         Arc::new(Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             clock: Clock::new(),
+            buckets: Buckets::default(),
+            overhead: PerWorker::new(1),
             connections: Places::new(1),
             descriptors: Descriptors::new(8),
             panics: AtomicU64::new(0),
@@ -95,6 +102,8 @@ pub struct Local {
     pub cut: Cell<bool>,
     /// A connection is being cut; taken back by the exchange that ends with it.
     pub cutting: Cell<bool>,
+    /// When the task that runs now has woken in the midst of a request.
+    pub woken: Cell<Duration>,
     /// Client connections that are open.
     pub open: Cell<usize>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
@@ -130,6 +139,7 @@ impl Local {
             stopping: Cell::new(false),
             cut: Cell::new(false),
             cutting: Cell::new(false),
+            woken: Cell::default(),
             open: Cell::new(0),
             cache: RefCell::new(cache),
             current,

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::listener::{Listener, Settings};
-use crate::net::address::{Bind, Listen};
+use crate::net::address::Listen;
 use crate::snapshot::Snapshot;
-use crate::telemetry::access_log;
+use crate::telemetry::{access_log, metrics};
 use crate::unit::{Auto, Duration};
 
 mod leavers;
@@ -66,7 +66,7 @@ pub struct Blueprint {
     /// For how many workers counters are kept: as many as there were at the start.
     pub shards: usize,
     /// Where metrics are served.
-    pub metrics: Bind,
+    pub metrics: metrics::Config,
     /// The access log.
     pub access_log: access_log::Config,
     /// Two configurations that say the same have the same.

@@ -35,6 +35,7 @@ use crate::net::socket;
 use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log;
+use crate::telemetry::counter::{Buckets, PerWorker};
 use crate::unit::Name;
 
 /// A running weir. Dropped, it stops at once.
@@ -85,6 +86,8 @@ impl Process {
         let shared = Arc::new(Shared {
             snapshot: Arc::new(ArcSwap::new(Arc::clone(&first.snapshot))),
             clock: Clock::new(),
+            buckets: Buckets::new(&first.metrics.buckets),
+            overhead: PerWorker::new(workers),
             // How many there may be is known when all is open that is weir's own.
             connections: Places::new(usize::MAX),
             descriptors: Descriptors::new(usize::MAX),
@@ -104,6 +107,7 @@ impl Process {
             .enumerate()
             .map(|(number, lines)| worker::start(number, Arc::clone(&shared), lines))
             .collect::<io::Result<Vec<_>>>()?;
+        let busy = workers.iter().map(|worker| worker.metrics.clone()).collect();
         let loader: Arc<dyn Loader> = Arc::from(loader);
         let watch = Watch::start(Arc::clone(&loader))
             .inspect_err(|error| {
@@ -115,7 +119,7 @@ impl Process {
         let core = Arc::new(Core {
             listening: first.listeners.len(),
             budget,
-            source: Arc::new(Source::new(Arc::clone(&shared), dropped)),
+            source: Arc::new(Source::new(Arc::clone(&shared), busy, dropped)),
             shared,
             log,
             loader,
@@ -128,11 +132,7 @@ impl Process {
                 metrics: None,
             }),
         });
-        {
-            let mut running = core.running.lock();
-            let opened = core.log.prepare(&running.blueprint.access_log)?;
-            core.apply(&mut running, bound, opened);
-        }
+        core.apply(&mut core.running.lock(), bound, access_log::Opened::default());
         let (clients, connections) = (core.shared.connections.limit(), budget.connections());
         let Budget { limit, own, reserve } = budget;
         tracing::info!(limit, own, reserve, connections, max_connections = clients, "descriptors");
@@ -274,6 +274,9 @@ impl Core {
         if next.workers != running.workers.len() {
             tracing::warn!("`runtime.workers` needs a restart; all else is active");
         }
+        if Buckets::new(&next.metrics.buckets) != self.shared.buckets {
+            tracing::warn!("`metrics.buckets` needs a restart; all else is active");
+        }
         running.blueprint = next;
         self.apply(running, bound, opened);
         Ok(Reloaded::Accepted)
@@ -289,9 +292,10 @@ impl Core {
             let serving = self.control.spawn(serving);
             let before = running.metrics.replace((address, serving.abort_handle()));
             before.into_iter().for_each(|(_, serving)| serving.abort());
-        } else if running.blueprint.metrics == Bind::Off {
+        } else if running.blueprint.metrics.address == Bind::Off {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
+        *self.source.config.lock() = running.blueprint.metrics.clone();
         self.log.set(&running.blueprint.access_log, opened);
         let more = running.blueprint.listeners.len().saturating_sub(self.listening);
         let budget = self.budget.with(more * running.workers.len());
@@ -360,8 +364,9 @@ fn bind(next: &Blueprint, running: Option<&Running>, control: &Handle) -> io::Re
         let address = address.unwrap_or_else(|| plan.address.socket());
         listeners.push((plan.clone(), address, sockets));
     }
-    let metrics = match next.metrics {
-        Bind::Listen(_) if running.is_some_and(|r| r.blueprint.metrics == next.metrics) => None,
+    let same = |running: &Running| running.blueprint.metrics.address == next.metrics.address;
+    let metrics = match next.metrics.address {
+        Bind::Listen(_) if running.is_some_and(same) => None,
         Bind::Listen(address) => {
             let socket = socket::listen_alone(address)
                 .map_err(|error| explained(error, address, "`metrics.address`"))?;

@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::{Builder, LocalOptions, RuntimeMetrics};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
@@ -36,6 +36,8 @@ pub enum Command {
 pub struct Worker {
     /// Takes commands.
     pub commands: UnboundedSender<Command>,
+    /// What its event loop says of itself.
+    pub metrics: RuntimeMetrics,
     /// Ends when the worker has stopped; how many connections it had to cut.
     pub thread: JoinHandle<usize>,
 }
@@ -52,7 +54,7 @@ pub fn start(number: usize, shared: Arc<Shared>, lines: Lines) -> io::Result<Wor
         let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
         match built {
             Ok(runtime) => {
-                drop(ready.send(Ok(())));
+                drop(ready.send(Ok(runtime.metrics())));
                 runtime.block_on(run(Local::new(number, shared, lines), receiver))
             }
             Err(error) => {
@@ -61,8 +63,8 @@ pub fn start(number: usize, shared: Arc<Shared>, lines: Lines) -> io::Result<Wor
             }
         }
     })?;
-    started.recv().map_err(io::Error::other)??;
-    Ok(Worker { commands, thread })
+    let metrics = started.recv().map_err(io::Error::other)??;
+    Ok(Worker { commands, metrics, thread })
 }
 
 /// Tells when a worker ends as it should not: its connections are lost, and others take its clients.

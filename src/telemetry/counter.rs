@@ -3,8 +3,8 @@
 //! So a count is a plain load and store, 0.3 ns, where a shared counter costs 6 and more. Readers on other
 //! threads see every shard at some recent moment, and sum them.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A number with one writer.
@@ -28,39 +28,50 @@ impl Count {
     }
 }
 
-/// Upper bounds of the histograms' buckets, in nanoseconds: OpenTelemetry's advice for HTTP, extended
-/// downwards, since a proxy's hop is often under 5 ms.
-pub const BUCKETS: [u64; 14] = [
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
-];
+/// Upper bounds of the buckets of all histograms of a process, in nanoseconds, rising.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buckets(Arc<[u64]>);
+
+impl Buckets {
+    /// OpenTelemetry's advice for HTTP, in seconds, extended downwards, since a proxy's hop is often under 5 ms.
+    pub const USUAL: [f64; 14] =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    /// So many there may be.
+    pub const MOST: usize = 31;
+
+    /// Those of these bounds, in seconds; any above the most there may be are left out.
+    pub fn new(seconds: &[f64]) -> Self {
+        let nanos = seconds.iter().take(Self::MOST).map(|bound| (bound * 1e9).round() as u64);
+        Self(nanos.collect())
+    }
+
+    /// Their bounds.
+    pub fn bounds(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self::new(&Self::USUAL)
+    }
+}
 
 /// A histogram of times with one writer.
 #[derive(Default)]
 pub struct Histogram {
-    /// The last one is for all above the highest bound.
-    buckets: [Count; BUCKETS.len() + 1],
+    /// As many as there are bounds are used; one more is for all above the highest.
+    buckets: [Count; Buckets::MOST + 1],
     /// Nanoseconds.
     sum: Count,
 }
 
 impl Histogram {
-    /// Counts one more time; by the shard's worker only.
-    pub fn record(&self, time: Duration) {
+    /// Counts one more time; by the shard's worker only, and always by the same buckets.
+    pub fn record(&self, buckets: &Buckets, time: Duration) {
         let nanos = time.as_nanos() as u64;
-        let at = BUCKETS.iter().position(|bound| nanos <= *bound).unwrap_or(BUCKETS.len());
+        let bounds = buckets.bounds();
+        let at = bounds.iter().position(|bound| nanos <= *bound).unwrap_or(bounds.len());
         self.buckets[at].add(1);
         self.sum.add(nanos);
     }
@@ -70,7 +81,7 @@ impl Histogram {
 #[derive(Clone, Default)]
 pub struct Times {
     /// How many per bucket, not cumulative.
-    pub buckets: [u64; BUCKETS.len() + 1],
+    pub buckets: [u64; Buckets::MOST + 1],
     /// Nanoseconds.
     pub sum: u64,
 }
@@ -133,7 +144,7 @@ mod tests {
     fn a_time_on_a_bound_belongs_to_its_bucket() {
         let histogram = Histogram::default();
         for micros in [500, 501, 10_000_000, 10_000_001] {
-            histogram.record(Duration::from_micros(micros));
+            histogram.record(&Buckets::default(), Duration::from_micros(micros));
         }
         let mut times = Times::default();
         times.add(&histogram);

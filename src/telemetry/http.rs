@@ -7,11 +7,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::counter::{Count, Histogram, PerWorker, Times};
+use super::counter::{Buckets, Count, Histogram, PerWorker, Times};
 use super::metrics::{
-    ENDPOINT_REQUESTS, HEALTH_CHECKS, HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_REFUSED, HTTP_REQUESTS,
-    HTTP_STREAMS, LISTENER_ACCEPTED, LISTENER_CONNECTIONS, LISTENER_PAUSES, LISTENER_REJECTED,
-    POOL_ATTEMPTS, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
+    ENDPOINT_REQUESTS, HEALTH_CHECKS, HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_RECEIVED, HTTP_REFUSED,
+    HTTP_REQUESTS, HTTP_SENT, HTTP_STREAMS, LISTENER_ACCEPTED, LISTENER_CONNECTIONS,
+    LISTENER_PAUSES, LISTENER_RECEIVED, LISTENER_REJECTED, LISTENER_SENT, POOL_ATTEMPTS,
+    POOL_CONNECT, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
 };
 use super::scrape::Scrape;
 
@@ -27,6 +28,10 @@ pub struct ListenerShard {
     pub connections: Count,
     /// Accepted client connections.
     pub accepted: Count,
+    /// Bytes from clients.
+    pub received: Count,
+    /// Bytes to clients.
+    pub sent: Count,
     /// Cut off: bytes that are not HTTP.
     pub malformed: Count,
     /// Cut off: a head that took too long.
@@ -54,6 +59,8 @@ impl ListenerMetrics {
         let gauge = self.shards.sum(|s| &s.connections);
         scrape.add(LISTENER_CONNECTIONS, &labels, gauge as f64);
         scrape.add(LISTENER_ACCEPTED, &labels, self.shards.sum(|s| &s.accepted) as f64);
+        scrape.add(LISTENER_RECEIVED, &labels, self.shards.sum(|s| &s.received) as f64);
+        scrape.add(LISTENER_SENT, &labels, self.shards.sum(|s| &s.sent) as f64);
         for (reason, count) in [
             ("malformed", self.shards.sum(|s| &s.malformed)),
             ("timeout", self.shards.sum(|s| &s.timeout)),
@@ -79,6 +86,10 @@ pub struct RouteMetrics {
 pub struct RouteShard {
     /// Requests under way.
     pub in_flight: Count,
+    /// Bytes of requests' bodies.
+    pub received: Count,
+    /// Bytes of answers' bodies.
+    pub sent: Count,
     /// Streams that are open, by kind.
     pub streams: [Count; Stream::WORDS.len()],
     /// By method, then by status; a method's row is made when it is first seen.
@@ -106,7 +117,7 @@ impl Stream {
 
 impl RouteShard {
     /// Counts a request that is over. `status` 0: the client left before an answer.
-    pub fn count(&self, method: usize, status: u16, took: Duration) {
+    pub fn count(&self, method: usize, status: u16, buckets: &Buckets, took: Duration) {
         let row = self.requests[method.min(METHODS - 1)]
             .get_or_init(|| Box::new(std::array::from_fn(|_| Count::default())));
         let status = usize::from(status);
@@ -114,7 +125,7 @@ impl RouteShard {
         if let Some(class) = (status / 100).checked_sub(1)
             && let Some(times) = self.times.get(class)
         {
-            times.record(took);
+            times.record(buckets, took);
         }
     }
 
@@ -139,6 +150,9 @@ impl RouteMetrics {
     pub fn observe(&self, route: &str, methods: &[&str], reasons: &[&str], scrape: &mut Scrape) {
         let in_flight = self.shards.sum(|s| &s.in_flight);
         scrape.add(HTTP_IN_FLIGHT, &[("route", route)], in_flight as f64);
+        let labels = [("route", route)];
+        scrape.add(HTTP_RECEIVED, &labels, self.shards.sum(|s| &s.received) as f64);
+        scrape.add(HTTP_SENT, &labels, self.shards.sum(|s| &s.sent) as f64);
         for (at, kind) in Stream::WORDS.into_iter().enumerate() {
             let open = self.shards.sum(|s| &s.streams[at]);
             scrape.add(HTTP_STREAMS, &[("route", route), ("kind", kind)], open as f64);
@@ -185,8 +199,10 @@ pub struct PoolShard {
     pub attempts: [Count; OUTCOMES],
     /// By the outcome that caused them.
     pub retries: [Count; OUTCOMES],
-    /// To the head of the answer.
+    /// From a connection at hand to the head of the answer.
     pub response: Histogram,
+    /// To connect.
+    pub connect: Histogram,
     /// Connections carrying a request.
     pub active: Count,
     /// Connections waiting for one.
@@ -226,6 +242,9 @@ impl PoolMetrics {
         let mut times = Times::default();
         self.shards.iter().for_each(|shard| times.add(&shard.response));
         scrape.add_times(POOL_RESPONSE, &[("pool", pool)], &times);
+        let mut times = Times::default();
+        self.shards.iter().for_each(|shard| times.add(&shard.connect));
+        scrape.add_times(POOL_CONNECT, &[("pool", pool)], &times);
         for (state, count) in
             [("active", self.shards.sum(|s| &s.active)), ("idle", self.shards.sum(|s| &s.idle))]
         {

@@ -7,20 +7,32 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::counter::Buckets;
 use crate::net::address::{Bind, Listen};
 
 /// `[metrics]`: the port that serves /metrics, /livez and /readyz.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address, or "off": where /metrics, /livez and /readyz are served, and nothing else.
     pub address: Bind,
+    /// Where on it the metrics are.
+    pub path: String,
+    /// Upper bounds of the buckets of all histograms, in seconds, rising; at most 31. Takes effect at the next start.
+    pub buckets: Vec<f64>,
+    /// Series beyond so many are left out, and counted in `weir_telemetry_dropped_total`.
+    pub max_series: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9347));
-        Self { address: Bind::Listen(Listen::One(address)) }
+        Self {
+            address: Bind::Listen(Listen::One(address)),
+            path: String::from("/metrics"),
+            buckets: Buckets::USUAL.to_vec(),
+            max_series: 50_000,
+        }
     }
 }
 
@@ -56,7 +68,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    BUILD_INFO = Gauge "weir_build_info" "Always 1; the version is a label.";
+    BUILD_INFO = Gauge "weir_build_info" "Always 1; version, revision and features are labels.";
     CONFIG_GENERATION = Gauge "weir_config_generation"
         "Number of the active configuration since the start.";
     CONFIG_SUCCESSFUL = Gauge "weir_config_last_reload_successful"
@@ -71,10 +83,16 @@ metrics! {
         "Connections cut off before a request was understood, by reason.";
     LISTENER_PAUSES = Counter "weir_listener_accept_pauses_total"
         "Times accepting was paused, by reason: limit (max_connections) or descriptors.";
+    LISTENER_RECEIVED = Counter "weir_listener_received_bytes_total" "Bytes from clients.";
+    LISTENER_SENT = Counter "weir_listener_sent_bytes_total" "Bytes to clients.";
     HTTP_REQUESTS = Counter "weir_http_requests_total"
         "Requests answered, by whoever answered; code 0: the client left first.";
     HTTP_DURATION = Histogram "weir_http_request_duration_seconds"
         "First byte of the request to last byte of the answer.";
+    HTTP_OVERHEAD = Histogram "weir_http_overhead_seconds"
+        "Part of the duration spent in weir itself, waiting for nobody; of answers that ended.";
+    HTTP_RECEIVED = Counter "weir_http_request_bytes_total" "Bytes of requests' bodies.";
+    HTTP_SENT = Counter "weir_http_response_bytes_total" "Bytes of answers' bodies.";
     HTTP_IN_FLIGHT = Gauge "weir_http_requests_in_flight" "Requests under way.";
     HTTP_STREAMS = Gauge "weir_http_streams" "Open streams, by kind.";
     HTTP_REFUSED = Counter "weir_http_refused_total"
@@ -82,7 +100,8 @@ metrics! {
     POOL_ATTEMPTS = Counter "weir_pool_attempts_total"
         "Attempts at endpoints by what became of them, retries included.";
     POOL_RESPONSE = Histogram "weir_pool_response_seconds"
-        "Start of an attempt to the head of its answer.";
+        "Connection at hand to the head of the answer.";
+    POOL_CONNECT = Histogram "weir_pool_connect_seconds" "To connect to an endpoint.";
     POOL_RETRIES = Counter "weir_pool_retries_total" "Attempts after the first, by cause.";
     POOL_CONNECTIONS = Gauge "weir_pool_connections"
         "Connections to endpoints, by state: active or idle.";
@@ -94,8 +113,9 @@ metrics! {
     ENDPOINT_IN_FLIGHT = Gauge "weir_endpoint_requests_in_flight" "Attempts under way.";
     ENDPOINT_WEIGHT = Gauge "weir_endpoint_weight" "The endpoint's weight.";
     HEALTH_CHECKS = Counter "weir_health_checks_total" "Active checks, by result.";
+    WORKER_BUSY = Counter "weir_worker_busy_seconds_total" "Time a worker was not idle.";
     DROPPED = Counter "weir_telemetry_dropped_total"
-        "Records thrown away rather than slowing traffic.";
+        "Records thrown away rather than slowing traffic, and series beyond `max_series`.";
     PANICS = Counter "weir_panics_total"
         "Connections lost to a bug in weir; 0 is the only good value.";
 }

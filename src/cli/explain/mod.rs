@@ -9,10 +9,11 @@ use super::reference::{Key, Section, generic, sections};
 use super::{Exit, say, say_exactly, tell};
 use crate::diagnostic::{CODES, Page, nearest};
 use crate::proxy::error::{Row, TABLE};
+use crate::telemetry::access_log::fields::FIELDS;
 use crate::telemetry::metrics::{self, Form, Metric};
 use crate::{balance, config};
 
-mod fields;
+mod words;
 
 /// `weir explain`.
 #[derive(Debug, clap::Args)]
@@ -113,21 +114,41 @@ fn vocabulary() -> Vec<Entry> {
     }));
     all.extend(TABLE.iter().map(reason));
     all.extend(metrics::ALL.iter().map(metric));
-    all.extend(fields::FIELDS.iter().map(|(name, about)| {
-        let text = format!("{name}\n\nA field of the access log.\n{}", wrap(about));
-        Entry::new("field", &[name], text)
+    all.extend(FIELDS.iter().map(|field| {
+        let head = format!("A field of the access log, a {}.", field.kind.as_str());
+        let text = format!("{}\n\n{head}\n{}", field.name, wrap(field.about));
+        Entry::new("field", &[field.name], text)
     }));
+    let said = words::WORDS.iter();
     all.extend(
-        fields::WORDS
-            .iter()
-            .map(|(name, about)| Entry::new("word", &[name], format!("{name}\n\n{}", wrap(about)))),
+        said.map(|(name, about)| Entry::new("word", &[name], format!("{name}\n\n{}", wrap(about)))),
     );
     let sections = sections();
     for one in &sections {
         all.push(section(one));
         all.extend(one.keys.iter().map(|entry| key(&sections, one, entry)));
     }
+    let fields = FIELDS.iter().map(|field| (field.name, field.about));
+    all.push(list("access_log", "The fields of a line in JSON or logfmt", fields));
+    let every = metrics::ALL.iter().map(|metric| (metric.name, metric.help));
+    all.push(list("metrics", "Every metric", every));
+    let kinds = balance::KINDS.iter().map(|kind| (kind.name, kind.about));
+    all.push(list("balance", "The words of `balance`", kinds));
     all
+}
+
+/// What there is of one sort.
+fn list(
+    name: &str,
+    title: &str,
+    rows: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Entry {
+    let mut text = format!("{title}:");
+    for (name, about) in rows {
+        let about = wrap(about).replace('\n', "\n    ");
+        text.push_str(&format!("\n\n{name}\n    {about}"));
+    }
+    Entry::new("list", &[name], text)
 }
 
 fn reason(row: &Row) -> Entry {

@@ -39,6 +39,7 @@ pub struct Switch {
 }
 
 /// An output that was opened for a configuration which is not active yet; `None`: the one there is stays.
+#[derive(Default)]
 pub struct Opened(Option<Sink>);
 
 /// Makes the lines of each worker, their writer, and what changes them. `dropped` counts lines that are lost.
