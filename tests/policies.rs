@@ -173,3 +173,58 @@ fn each_request_has_an_id_its_own_if_that_is_sound() {
     client.send("GET /none HTTP/1.1\r\nHost: h\r\n\r\n").answer();
     assert!(!received(&upstream).contains("x-request-id"));
 }
+
+#[test]
+fn error_pages_replace_the_bodies_of_errors_whoever_made_them() {
+    let upstream = Upstream::scripted(|mut peer| {
+        while let Some(request) = peer.request() {
+            let status = request.split(['/', ' ']).nth(2).unwrap_or_default().to_owned();
+            peer.send(format!(
+                "HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\nETag: x\r\nX-A: b\r\nContent-Length: 3\r\n\r\nold"
+            ));
+        }
+    });
+    let text = |page: &str| {
+        one_pool(&[&upstream])
+            + &format!(
+                "[routes.all]\npool = \"app\"\nerror_pages = {{ 503 = \"{page}\", \"5xx\" = \"all.txt\" }}\n\
+                 [routes.closed]\npath = \"/closed\"\npool = \"app\"\naccess.allow = \"10.0.0.1\"\n\
+                 error_pages.403 = \"{page}\"\n"
+            )
+    };
+    let weir = Weir::prepared(text("pages/503.html"), |directory| {
+        std::fs::create_dir(directory.join("pages")).unwrap();
+        std::fs::write(directory.join("pages/503.html"), "<p>busy</p>").unwrap();
+        std::fs::write(directory.join("all.txt"), "any").unwrap();
+    });
+    for (path, status, body, kind) in [
+        ("/503", 503, "<p>busy</p>", "text/html; charset=utf-8"),
+        ("/502", 502, "any", "text/plain; charset=utf-8"),
+        ("/closed", 403, "<p>busy</p>", "text/html; charset=utf-8"),
+    ] {
+        let answer = get(&weir, path, "");
+        assert_eq!((answer.status, answer.text().as_str()), (status, body), "{path}");
+        assert_eq!(answer.field("content-type"), Some(kind), "{path}");
+        assert_eq!(
+            answer.field("content-encoding").or_else(|| answer.field("etag")),
+            None,
+            "{path}"
+        );
+        let head = weir
+            .connect()
+            .send(format!("HEAD {path} HTTP/1.1\r\nHost: h\r\n\r\n"))
+            .answer_to_head();
+        assert_eq!(head.field("content-length"), Some(body.len().to_string().as_str()), "{path}");
+    }
+    let untouched = get(&weir, "/404", "");
+    assert_eq!(
+        (untouched.status, untouched.text().as_str(), untouched.field("etag")),
+        (404, "old", Some("x"))
+    );
+    // A page that changes is read again.
+    let page = weir.path().with_file_name("pages/503.html");
+    std::fs::write(page, "<p>gone</p>").unwrap();
+    crate::harness::until("the page is read again", || {
+        get(&weir, "/503", "").text() == "<p>gone</p>"
+    });
+}

@@ -13,7 +13,7 @@ use super::merge::{self, Defaults};
 use super::tree::{Table, Tree, Value};
 use super::variables::Variables;
 use super::world::{Seen, World};
-use super::{Config, Texts, read, validate};
+use super::{Config, Texts, pages, read, validate};
 use crate::diagnostic::{Diagnostic, Report};
 
 /// What is asked for beside the file.
@@ -79,7 +79,7 @@ pub(super) fn look(path: &Path, options: &Options) -> (Result<Loaded, Report>, S
     let mut reading = Reading::new(&mut world);
     reading.file(path, None);
     let document = reading.finish();
-    let loaded = check(document, &world, options);
+    let loaded = check(document, &mut world, options);
     (loaded, world.seen)
 }
 
@@ -90,12 +90,12 @@ pub fn parse(name: &str, text: &str) -> Result<Loaded, Report> {
     let mut reading = Reading::new(&mut world);
     reading.text(name.to_owned(), text.to_owned(), Path::new(name));
     let document = reading.finish();
-    check(document, &world, &Options::default())
+    check(document, &mut world, &Options::default())
 }
 
 fn check(
     (root, mut texts, mut found): (Table, Texts, Vec<Diagnostic>),
-    world: &World,
+    world: &mut World,
     options: &Options,
 ) -> Result<Loaded, Report> {
     let files = texts.len();
@@ -120,6 +120,7 @@ fn check(
     found.append(&mut wrong);
     let mut config = config.unwrap_or_default();
     validate(&tree, &config, &mut found);
+    pages(&tree, &texts, world, &mut config, &mut found);
     once(&tree, &mut found);
     let report = report(&texts, found);
     if report.found().iter().any(|one| !one.code.is_warning()) {

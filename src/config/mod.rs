@@ -22,6 +22,7 @@ mod keys;
 mod limits;
 mod load;
 mod merge;
+mod pages;
 mod policies;
 mod print;
 mod read;
@@ -39,6 +40,7 @@ mod wrong;
 
 use keys::{Unknown, missing, named};
 use limits::limits;
+use pages::pages;
 use read::read;
 use texts::Texts;
 use ties::ties;

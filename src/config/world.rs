@@ -30,6 +30,11 @@ impl World {
         Self { real: true, seen: Seen::default() }
     }
 
+    /// Whether there are files and variables.
+    pub const fn is_real(&self) -> bool {
+        self.real
+    }
+
     /// Reads a regular file of a sane size: anything else could block for ever, or never end.
     pub fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         if !self.real {

@@ -24,14 +24,22 @@ impl Reply {
         head.clear();
         head.status = status;
         head.reason = head.append(reason_phrase(status).as_bytes());
-        let length = body.length().unwrap_or_default();
-        if length == 0 {
-            return Self { head, body: Body::Empty };
+        if body.length() != Some(0) {
+            head.add(Known::ContentType, "content-type", content_type);
         }
-        head.add(Known::ContentType, "content-type", content_type);
-        // Also for HEAD, whose answer has no body that would tell.
-        head.add(Known::ContentLength, "content-length", itoa::Buffer::new().format(length));
-        Self { head, body }
+        let mut reply = Self { head, body: Body::Empty };
+        reply.set_body(body);
+        reply
+    }
+
+    /// Gives it another body, of a length that is known.
+    pub fn set_body(&mut self, body: Body) {
+        if let Some(length @ 1..) = body.length() {
+            // Also for HEAD, whose answer has no body that would tell.
+            let mut digits = itoa::Buffer::new();
+            self.head.add(Known::ContentLength, "content-length", digits.format(length));
+        }
+        self.body = body;
     }
 }
 

@@ -15,6 +15,7 @@ use crate::telemetry::access_log::Rule;
 use crate::unit::Size;
 
 pub mod access;
+pub mod error_pages;
 pub mod forwarded;
 pub mod headers;
 pub mod logging;
@@ -41,6 +42,8 @@ pub struct Config {
     pub rewrite: rewrite::Config,
     /// Headers set, added and removed.
     pub headers: headers::Config,
+    /// Bodies for answers that are errors.
+    pub error_pages: error_pages::Config,
     /// How the endpoint is told of the client: "x-forwarded", "rfc7239", "both", "off".
     pub forwarded: Option<Forwarded>,
     /// Protocols that a connection may be upgraded to: "websocket". None of them: [].
@@ -116,6 +119,7 @@ impl Config {
             replace(&mut merged.max_body, &later.max_body);
             merged.rewrite.merge(&later.rewrite);
             merged.headers.merge(&later.headers);
+            merged.error_pages.merge(&later.error_pages);
             replace(&mut merged.forwarded, &later.forwarded);
             replace(&mut merged.upgrade, &later.upgrade);
             merged.timeouts.merge(&later.timeouts);
@@ -162,6 +166,7 @@ fn steps(config: &Config, segment: &dyn Fn(&str) -> Option<usize>) -> Vec<Box<dy
     [
         step(request_id),
         step(config.headers.response.responses(segment)),
+        step(config.error_pages.filter()),
         step(config.access.filter()),
         step(config.rewrite.filter()),
         step(config.headers.request.requests(segment)),

@@ -107,6 +107,9 @@ pub struct Config {
     pub headers: policy::headers::Config,
     /// As in a policy.
     #[serde(default)]
+    pub error_pages: policy::error_pages::Config,
+    /// As in a policy.
+    #[serde(default)]
     pub forwarded: Option<Forwarded>,
     /// As in a policy.
     #[serde(default)]
@@ -133,6 +136,7 @@ impl Config {
             max_body: self.max_body,
             rewrite: self.rewrite.clone(),
             headers: self.headers.clone(),
+            error_pages: self.error_pages.clone(),
             forwarded: self.forwarded,
             upgrade: self.upgrade.clone(),
             timeouts: self.timeouts,

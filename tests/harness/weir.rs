@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Weak;
 use std::time::Duration;
@@ -24,7 +24,13 @@ impl Weir {
     /// Starts a weir; its ports are bound when this returns. What the text does not say about metrics and
     /// the access log is said for it: any port, and off.
     pub fn start(text: impl AsRef<str>) -> Self {
+        Self::prepared(text, |_| {})
+    }
+
+    /// The same, with other files in the directory of its configuration.
+    pub fn prepared(text: impl AsRef<str>, prepare: impl FnOnce(&Path)) -> Self {
         let directory = TempDir::new().unwrap();
+        prepare(directory.path());
         let path = directory.path().join("weir.toml");
         std::fs::write(&path, complete(text.as_ref())).unwrap();
         let files = Files::new(&path);
@@ -148,17 +154,17 @@ pub struct Spawned {
 
 impl Spawned {
     /// Runs the binary with these arguments in a directory, its talk and its results kept.
-    pub fn run(directory: &std::path::Path, arguments: &[&str]) -> Output {
+    pub fn run(directory: &Path, arguments: &[&str]) -> Output {
         Self::command(directory, arguments).output().expect("the binary runs")
     }
 
     /// Starts the binary.
-    pub fn start(directory: &std::path::Path, arguments: &[&str]) -> Self {
+    pub fn start(directory: &Path, arguments: &[&str]) -> Self {
         Self::spawn(Self::command(directory, arguments))
     }
 
     /// Runs the file in a directory with a limit on open files.
-    pub fn start_with_files(directory: &std::path::Path, files: u32) -> Self {
+    pub fn start_with_files(directory: &Path, files: u32) -> Self {
         let command = Self::command(directory, &[]);
         let weir = command.get_program().to_owned();
         let limited = format!("ulimit -n {files}; exec \"$0\" run");
@@ -178,7 +184,7 @@ impl Spawned {
         Self { child: child.expect("the binary runs") }
     }
 
-    fn command(directory: &std::path::Path, arguments: &[&str]) -> Command {
+    fn command(directory: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.args(arguments).current_dir(directory).env_remove("WEIR_CONFIG");
         command.env("NO_COLOR", "1").env_remove("RUST_LOG");
