@@ -35,3 +35,4 @@ mod timeouts;
 mod trailers;
 mod tunnels;
 mod unread_bodies;
+mod watch;

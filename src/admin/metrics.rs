@@ -17,8 +17,8 @@ use crate::proxy::Shared;
 use crate::proxy::error::TABLE;
 use crate::telemetry::counter::Times;
 use crate::telemetry::metrics::{
-    BUILD_INFO, CONFIG_GENERATION, CONFIG_RELOADS, CONFIG_SUCCESSFUL, CONFIG_TIMESTAMP, Config,
-    DROPPED, HTTP_OVERHEAD, PANICS, WORKER_BUSY,
+    BUILD_INFO, CONFIG_GENERATION, CONFIG_HASH, CONFIG_RELOADS, CONFIG_SUCCESSFUL,
+    CONFIG_TIMESTAMP, Config, DROPPED, HTTP_OVERHEAD, PANICS, WORKER_BUSY,
 };
 use crate::telemetry::scrape::Scrape;
 
@@ -41,6 +41,8 @@ pub struct Source {
     last_refused: AtomicBool,
     /// Seconds since 1970.
     accepted_at: AtomicU64,
+    /// Of the active configuration.
+    hash: AtomicU64,
     stopping: AtomicBool,
 }
 
@@ -68,6 +70,7 @@ impl Source {
             reloads: std::array::from_fn(|_| AtomicU64::new(0)),
             last_refused: AtomicBool::new(false),
             accepted_at: AtomicU64::new(0),
+            hash: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         };
         source.accepted_at.store(unix_time(), Relaxed);
@@ -81,6 +84,11 @@ impl Source {
         if how == Reloaded::Accepted {
             self.accepted_at.store(unix_time(), Relaxed);
         }
+    }
+
+    /// The hash of what is active from now on.
+    pub fn says(&self, hash: u64) {
+        self.hash.store(hash, Relaxed);
     }
 
     /// The process takes no more work.
@@ -104,6 +112,7 @@ impl Source {
         ];
         scrape.add(BUILD_INFO, &labels, 1.0);
         scrape.add(CONFIG_GENERATION, &[], snapshot.generation as f64);
+        scrape.add(CONFIG_HASH, &[], self.hash.load(Relaxed) as f64);
         let successful = u8::from(!self.last_refused.load(Relaxed));
         scrape.add(CONFIG_SUCCESSFUL, &[], f64::from(successful));
         scrape.add(CONFIG_TIMESTAMP, &[], self.accepted_at.load(Relaxed) as f64);

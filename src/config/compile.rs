@@ -5,7 +5,7 @@
 //! unchanged pool keeps its endpoints, their health and their load, and every name keeps its counters. So a
 //! reload that changes nothing changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::balance::Candidate;
 use crate::diagnostic::Fault;
 use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, Settings};
+use crate::net::address::Address;
 use crate::policy::{self, Policy};
 use crate::pool::{self, Pool};
 use crate::route::{Route, Router, Target};
@@ -37,8 +38,9 @@ pub fn compile(
     let shards = running.map_or(workers, |running| running.shards);
     let before = running.map(|running| &*running.snapshot);
     let mut pools = BTreeMap::new();
+    let mut renamed = Vec::new();
     for (name, section) in &config.pools {
-        let old = before.and_then(|before| before.pools.get(name));
+        let old = before.and_then(|before| former(config, &before.pools, name, &mut renamed));
         pools.insert(name.clone(), pool(name, section, old, shards, random)?);
     }
     let unmatched = before.map_or_else(
@@ -108,6 +110,28 @@ fn predecessor<'a>(
     })
 }
 
+/// What a pool was before: the one of its name, or one that has lost its name and has its endpoints, which nobody
+/// else has taken over.
+fn former<'a>(
+    config: &Config,
+    before: &'a BTreeMap<Name, Arc<Pool>>,
+    name: &Name,
+    taken: &mut Vec<&'a Name>,
+) -> Option<&'a Arc<Pool>> {
+    let addresses = |pool: &pool::Config| -> BTreeSet<Address> {
+        pool.endpoints.iter().map(|member| member.address).collect()
+    };
+    if let Some(old) = before.get(name) {
+        return Some(old);
+    }
+    let own = addresses(config.pools.get(name)?);
+    let (old, pool) = before.iter().find(|(old, pool)| {
+        !config.pools.contains_key(*old) && !taken.contains(old) && addresses(&pool.config) == own
+    })?;
+    taken.push(old);
+    Some(pool)
+}
+
 fn pool(
     name: &Name,
     config: &pool::Config,
@@ -115,7 +139,7 @@ fn pool(
     shards: usize,
     random: u64,
 ) -> Result<Arc<Pool>, Fault> {
-    if let Some(old) = old.filter(|old| old.config == *config) {
+    if let Some(old) = old.filter(|old| old.name == *name && old.config == *config) {
         return Ok(Arc::clone(old));
     }
     let metrics =

@@ -9,12 +9,13 @@ use tokio::net::TcpStream;
 use super::address::Listen;
 
 /// Binds `count` listening sockets on one address, for as many workers. The address is first bound
-/// without `SO_REUSEPORT`, so that a second process never shares a port by accident.
+/// without `SO_REUSEPORT`, so that a second process never shares a port by accident; not if this process
+/// listens there itself (`ours`), and so keeps others out.
 ///
 /// # Errors
 /// What the kernel says: the address is in use, or needs a privilege.
-pub fn listen_shared(address: Listen, count: usize) -> io::Result<Vec<TcpListener>> {
-    let probe = bind_first(address)?;
+pub fn listen(address: Listen, count: usize, ours: bool) -> io::Result<Vec<TcpListener>> {
+    let probe = bind_first(address, ours)?;
     let exact = probe.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
     drop(probe);
     (0..count)
@@ -24,16 +25,6 @@ pub fn listen_shared(address: Listen, count: usize) -> io::Result<Vec<TcpListene
             Ok(socket.into())
         })
         .collect()
-}
-
-/// Binds one listening socket that shares its address with nobody.
-///
-/// # Errors
-/// As `listen_shared`.
-pub fn listen_alone(address: Listen) -> io::Result<TcpListener> {
-    let socket = bind_first(address)?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 /// Connects to an endpoint; small writes are sent at once.
@@ -46,10 +37,10 @@ pub async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Binds an address as no other process has it; IPv4 alone where IPv6 is off.
-fn bind_first(address: Listen) -> io::Result<Socket> {
-    match (bind(address.socket(), false), address.fallback()) {
-        (Err(error), Some(fallback)) if lacks_ipv6(&error) => bind(fallback, false),
+/// Binds an address; IPv4 alone where IPv6 is off.
+fn bind_first(address: Listen, shared: bool) -> io::Result<Socket> {
+    match (bind(address.socket(), shared), address.fallback()) {
+        (Err(error), Some(fallback)) if lacks_ipv6(&error) => bind(fallback, shared),
         (bound, _) => bound,
     }
 }

@@ -11,6 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::{access_log, metrics};
 use crate::unit::{Auto, Duration};
 
+mod bound;
 mod leavers;
 pub mod process;
 mod shutdown;
@@ -71,6 +72,13 @@ pub struct Blueprint {
     pub access_log: access_log::Config,
     /// Two configurations that say the same have the same.
     pub fingerprint: u64,
+}
+
+impl Blueprint {
+    /// What tells configurations apart for people and metrics, which hold 48 bits exactly.
+    pub const fn hash(&self) -> u64 {
+        self.fingerprint >> 16
+    }
 }
 
 /// A listener and where it listens.

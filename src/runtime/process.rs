@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Arc, Weak};
@@ -19,19 +19,19 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::bound::{Bound, Open, bind};
 use super::tasks::Tasks;
 use super::watch::Watch;
 use super::worker::{self, Command, Worker};
-use super::{Blueprint, Loader, Plan, leavers, shutdown};
+use super::{Blueprint, Loader, leavers, shutdown};
 use crate::admin;
 use crate::admin::metrics::Source;
 
 pub use crate::admin::metrics::Reloaded;
-use crate::net::address::{Bind, Listen};
+use crate::net::address::Bind;
 use crate::net::clock::Clock;
 use crate::net::descriptors::{Budget, Descriptors};
 use crate::net::places::Places;
-use crate::net::socket;
 use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log;
@@ -68,10 +68,13 @@ struct Running {
     metrics: Option<(SocketAddr, AbortHandle)>,
 }
 
-/// Sockets bound for a blueprint, before anything uses them.
-struct Bound {
-    listeners: Vec<(Plan, SocketAddr, Vec<TcpListener>)>,
-    metrics: Option<(SocketAddr, tokio::net::TcpListener)>,
+impl Running {
+    /// What it has open.
+    fn open(&self) -> Open<'_> {
+        let metrics = self.metrics.as_ref().map(|(address, _)| *address);
+        let addresses = self.addresses.values().copied().chain(metrics).collect();
+        Open { blueprint: &self.blueprint, addresses }
+    }
 }
 
 impl Process {
@@ -82,7 +85,7 @@ impl Process {
     pub fn start(first: Blueprint, loader: Box<dyn Loader>) -> io::Result<Self> {
         let workers = first.workers;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let bound = bind(&first, None, runtime.handle())?;
+        let bound = bind(&first, None, workers, runtime.handle())?;
         let shared = Arc::new(Shared {
             snapshot: Arc::new(ArcSwap::new(Arc::clone(&first.snapshot))),
             clock: Clock::new(),
@@ -245,11 +248,12 @@ impl Core {
         let mut running = self.running.lock();
         let result = self.next(&mut running);
         let generation = running.blueprint.snapshot.generation;
+        let hash = format!("{:012x}", running.blueprint.hash());
         match &result {
             Ok(Reloaded::Unchanged) => {
-                tracing::info!(generation, "the file says what is active already");
+                tracing::info!(generation, %hash, "the files say what is active already");
             }
-            Ok(_) => tracing::info!(generation, "reloaded"),
+            Ok(_) => tracing::info!(generation, %hash, "reloaded"),
             Err(report) => {
                 let report = report.trim_end();
                 tracing::error!("reload refused, generation {generation} stays active:\n{report}");
@@ -268,7 +272,9 @@ impl Core {
         if next.fingerprint == running.blueprint.fingerprint {
             return Ok(Reloaded::Unchanged);
         }
-        let bound = bind(&next, Some(running), &self.control).map_err(|error| error.to_string())?;
+        let open = running.open();
+        let workers = running.workers.len();
+        let bound = bind(&next, Some(&open), workers, &self.control).map_err(|e| e.to_string())?;
         let opened =
             self.log.prepare(&next.access_log).map_err(|error| format!("[access_log] {error}"))?;
         if next.workers != running.workers.len() {
@@ -285,6 +291,7 @@ impl Core {
     /// Puts the running blueprint to work on sockets that are bound and outputs that are open already.
     fn apply(&self, running: &mut Running, bound: Bound, opened: access_log::Opened) {
         let _within = self.control.enter();
+        self.source.says(running.blueprint.hash());
         if let Some((address, socket)) = bound.metrics {
             // The other half of the reserve is for checks and files.
             let places = (self.budget.reserve / 2).max(1);
@@ -340,62 +347,4 @@ impl Core {
             }
         }
     }
-}
-
-/// Binds what the blueprint needs and is not bound yet. Nothing has changed when it fails.
-fn bind(next: &Blueprint, running: Option<&Running>, control: &Handle) -> io::Result<Bound> {
-    let count = running.map_or(next.workers, |running| running.workers.len());
-    let mut listeners = Vec::new();
-    for plan in &next.listeners {
-        let kept = running.is_some_and(|running| {
-            running
-                .blueprint
-                .listeners
-                .iter()
-                .any(|old| old.listener.id == plan.listener.id && old.address == plan.address)
-        });
-        if kept {
-            continue;
-        }
-        let sockets = socket::listen_shared(plan.address, count).map_err(|error| {
-            explained(error, plan.address, &format!("listener `{}`", plan.settings.name))
-        })?;
-        let address = sockets.first().map(TcpListener::local_addr).transpose()?;
-        let address = address.unwrap_or_else(|| plan.address.socket());
-        listeners.push((plan.clone(), address, sockets));
-    }
-    let same = |running: &Running| running.blueprint.metrics.address == next.metrics.address;
-    let metrics = match next.metrics.address {
-        Bind::Listen(_) if running.is_some_and(same) => None,
-        Bind::Listen(address) => {
-            let socket = socket::listen_alone(address)
-                .map_err(|error| explained(error, address, "`metrics.address`"))?;
-            let address = socket.local_addr()?;
-            let _within = control.enter();
-            Some((address, tokio::net::TcpListener::from_std(socket)?))
-        }
-        Bind::Off => None,
-    };
-    Ok(Bound { listeners, metrics })
-}
-
-/// What could not be had, and what to do.
-fn explained(error: io::Error, address: Listen, who: &str) -> io::Error {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "the address is in use: stop who listens there, or choose another port (E0503)"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need a privilege: choose a higher port, or give weir \
-             CAP_NET_BIND_SERVICE (E0503)"
-        }
-        io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address (E0503)",
-        _ => {
-            return io::Error::new(
-                error.kind(),
-                format!("{who} cannot listen on {address}: {error}"),
-            );
-        }
-    };
-    io::Error::new(error.kind(), format!("{who} cannot listen on {address}: {advice}"))
 }

@@ -71,6 +71,8 @@ metrics! {
     BUILD_INFO = Gauge "weir_build_info" "Always 1; version, revision and features are labels.";
     CONFIG_GENERATION = Gauge "weir_config_generation"
         "Number of the active configuration since the start.";
+    CONFIG_HASH = Gauge "weir_config_hash"
+        "48 bits of the effective configuration: equal where the same is active.";
     CONFIG_SUCCESSFUL = Gauge "weir_config_last_reload_successful"
         "1 if the last reload was accepted.";
     CONFIG_TIMESTAMP = Gauge "weir_config_last_reload_success_timestamp_seconds"

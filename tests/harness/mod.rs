@@ -9,7 +9,7 @@ mod weir;
 
 pub use client::{Answer, Client};
 pub use upstream::{Peer, Upstream, refusing};
-pub use weir::{Spawned, Weir, until};
+pub use weir::{Spawned, Weir, complete, until, within};
 
 /// A configuration with one listener, `web`, and one pool, `app`, of these endpoints.
 pub fn one_pool(endpoints: &[&dyn std::fmt::Display]) -> String {

@@ -31,9 +31,13 @@ impl Weir {
     pub fn prepared(text: impl AsRef<str>, prepare: impl FnOnce(&Path)) -> Self {
         let directory = TempDir::new().unwrap();
         prepare(directory.path());
-        let path = directory.path().join("weir.toml");
-        std::fs::write(&path, complete(text.as_ref())).unwrap();
-        let files = Files::new(&path);
+        std::fs::write(directory.path().join("weir.toml"), complete(text.as_ref())).unwrap();
+        Self::start_in(directory, "weir.toml")
+    }
+
+    /// Starts a weir with a file of this directory, as it is.
+    pub fn start_in(directory: TempDir, file: &str) -> Self {
+        let files = Files::new(&directory.path().join(file));
         let (blueprint, _) = files.first().unwrap_or_else(|report| {
             panic!("the test's configuration is wrong:\n{}", report.render(Style::Plain))
         });
@@ -132,7 +136,7 @@ fn panics(process: &Process) -> f64 {
 }
 
 /// What a test's text leaves open.
-fn complete(text: &str) -> String {
+pub fn complete(text: &str) -> String {
     let mut text = text.to_owned();
     for (section, body) in
         [("metrics", "address = \"127.0.0.1:0\""), ("access_log", "output = \"off\"")]
@@ -219,11 +223,16 @@ impl Drop for Spawned {
 }
 
 /// Waits for a condition; fails when it takes too long.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    within(20, what, condition);
+}
+
+/// Waits for a condition for so many seconds at most.
+pub fn within(seconds: u64, what: &str, mut condition: impl FnMut() -> bool) {
     #[expect(clippy::disallowed_types, reason = "a test's patience is real time")]
     let begun = std::time::Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never happened: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(seconds), "not in {seconds} s: {what}");
         #[expect(clippy::disallowed_methods, reason = "looks again a little later")]
         std::thread::sleep(Duration::from_millis(5));
     }
