@@ -306,3 +306,126 @@ fn a_key_is_explained_by_the_lines_of_the_reference() {
     assert_eq!(typo.status.code(), Some(2));
     assert!(text(&typo.stderr).contains("did you mean `pools.*.drain`?"), "{typo:?}");
 }
+
+/// All commands, by their man pages.
+fn commands() -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Spawned::run(directory.path(), &["man", "pages"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let pages = std::fs::read_dir(directory.path().join("pages")).unwrap();
+    let names = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    assert!(names.contains(&"weir.1".to_owned()) && names.contains(&"weir.toml.5".to_owned()));
+    let file = std::fs::read_to_string(directory.path().join("pages/weir.toml.5")).unwrap();
+    assert!(
+        file.contains(".SH [pools.NAME.health]") && file.contains(".B drain = \"30s\""),
+        "{file}"
+    );
+    names
+        .iter()
+        .filter_map(|name| name.strip_prefix("weir-")?.strip_suffix(".1"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_has_the_same_manners() {
+    let directory = tempfile::tempdir().unwrap();
+    let weir = |arguments: &[&str]| Spawned::run(directory.path(), arguments);
+    let commands = commands();
+    assert!(commands.len() >= 12, "{commands:?}");
+    for command in &commands {
+        for help in [weir(&[command, "--help"]), weir(&["help", command])] {
+            assert_eq!(help.status.code(), Some(0), "{command}");
+            let said = text(&help.stdout);
+            assert!(said.starts_with(&format!("Example: weir {command}")), "{command}: {said}");
+            assert!(!said.contains('\x1b') && help.stderr.is_empty(), "{command}: {said}");
+        }
+        let wrong = weir(&[command, "--colour", "never"]);
+        assert_eq!(wrong.status.code(), Some(2), "{command}");
+        let said = text(&wrong.stderr);
+        assert!(wrong.stdout.is_empty() && said.contains("'--color'"), "{command}: {said}");
+        let typo = weir(&[&format!("{command}s")]);
+        assert_eq!(typo.status.code(), Some(2), "{command}");
+        assert!(text(&typo.stderr).contains("tip: "), "{command}: {typo:?}");
+        let bare = weir(&[command, "--help", "--color", "always"]);
+        assert!(text(&bare.stdout).contains('\x1b'), "{command}: --color always");
+    }
+    let alone = weir(&[]);
+    assert_eq!(alone.status.code(), Some(0));
+    let lines = text(&alone.stdout).lines().count();
+    assert!((5..=10).contains(&lines) && alone.stderr.is_empty(), "{alone:?}");
+}
+
+#[test]
+fn colours_and_signs_are_those_of_the_terminal() {
+    let directory = directory("[pools.app]\nendpoints = [\"müde → 1\"]\n");
+    let weir = |settings: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).current_dir(directory.path()).env_clear();
+        let output = command.envs(settings.iter().copied()).output().unwrap();
+        text(&output.stdout)
+    };
+    let coloured = |settings: &[(&str, &str)], arguments: &[&str]| {
+        weir(settings, &[arguments, &["check"]].concat()).contains('\x1b')
+    };
+    assert!(!coloured(&[], &[]), "no terminal, no colours");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")], &[]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "0")], &[]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], &[]));
+    assert!(coloured(&[("NO_COLOR", "1")], &["--color", "always"]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1")], &["--color=never"]));
+    let page = |locale: &str| weir(&[("LC_ALL", locale)], &["explain", "response"]);
+    assert!(page("C.UTF-8").contains("written → head"), "{}", page("C.UTF-8"));
+    assert!(page("C").contains("written -> head") && page("C").is_ascii(), "{}", page("C"));
+    assert!(weir(&[("LC_ALL", "C")], &["check"]).contains("müde"), "what the user wrote stays");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let weir = env!("CARGO_BIN_EXE_weir");
+    for command in ["help config", "--help", "explain metrics", "schema", "completions bash", ""] {
+        let line = format!("('{weir}' {command}; echo \"exit $?\" >&2) | head -c 1");
+        let output = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!(text(&output.stderr), "exit 0\n", "{command}");
+    }
+}
+
+#[test]
+fn what_programs_read_is_json_with_a_version() {
+    let directory = directory("[pools.app]\nendpoints=[]\n");
+    for (arguments, key) in [
+        (&["version", "--json"][..], "features"),
+        (&["explain", "E0201", "--json"][..], "found"),
+        (&["fmt", "--check", "--json"][..], "files"),
+    ] {
+        let output = Spawned::run(directory.path(), arguments);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["schema"], 1, "{arguments:?}");
+        assert!(told[key].is_array(), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn shells_get_their_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = Spawned::run(std::path::Path::new("."), &["completions", shell]);
+        let script = text(&output.stdout);
+        assert!(output.status.success() && script.contains("explain"), "{shell}: {script}");
+    }
+    let script = text(&Spawned::run(std::path::Path::new("."), &["completions", "bash"]).stdout);
+    let parsed = std::process::Command::new("bash").args(["-n", "-c", &script]).output().unwrap();
+    assert!(parsed.status.success(), "{parsed:?}");
+}
+
+#[test]
+fn help_has_pages_and_knows_a_typo() {
+    let help = |topic: &str| Spawned::run(std::path::Path::new("."), &["help", topic]);
+    let nginx = text(&help("from-nginx").stdout);
+    assert!(nginx.contains("least_conn ") && nginx.contains("least-requests"), "{nginx}");
+    assert_eq!(help("503").status.code(), Some(0));
+    let typo = help("form-nginx");
+    assert_eq!(typo.status.code(), Some(2));
+    assert!(text(&typo.stderr).contains("`weir help from-nginx`"), "{typo:?}");
+}

@@ -15,13 +15,16 @@ mod demo;
 mod explain;
 mod file;
 mod fmt;
+mod help;
 mod init;
+mod man;
 mod proxy;
 mod reference;
 mod run;
 mod schema;
 mod show;
 mod terminal;
+mod version;
 
 use terminal::{Colours, Manner, say, say_exactly, tell, whisper};
 
@@ -96,6 +99,18 @@ enum Command {
     /// Print the JSON Schema of the configuration, for editors.
     #[command(before_help = "Example: weir schema > weir.schema.json")]
     Schema,
+    /// Print the script by which a shell completes commands and flags.
+    #[command(before_help = "Example: weir completions bash > /etc/bash_completion.d/weir")]
+    Completions(man::Completions),
+    /// Write the man pages of all commands and of weir.toml.
+    #[command(before_help = "Example: weir man /usr/local/share/man/man1")]
+    Man(man::Man),
+    /// Print the version, what is built in, and for which system.
+    #[command(before_help = "Example: weir version --json")]
+    Version(version::Args),
+    /// Print a page: config, routing, reload, signals, 503, from-nginx and others.
+    #[command(before_help = "Example: weir help from-nginx")]
+    Help(help::Args),
 }
 
 /// How weir ends.
@@ -131,7 +146,7 @@ impl Exit {
 /// Runs the command that the arguments name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let parsed = command(colours(&arguments)).try_get_matches_from(arguments);
+    let parsed = commands(colours(&arguments)).try_get_matches_from(arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -163,13 +178,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Show(args) => show::show(&args, config.as_deref(), &options),
         Command::Explain(args) => explain::explain(&args),
         Command::Schema => schema::schema(),
+        Command::Completions(args) => man::completions(&args, commands(cli.color)),
+        Command::Man(args) => man::man(&args, commands(cli.color)),
+        Command::Version(args) => version::version(&args),
+        Command::Help(args) => help::help(&args, commands(cli.color)),
     };
     exit as u8
 }
 
 /// Every command with its flags.
-fn command(colours: Colours) -> clap::Command {
-    Cli::command().color(match colours {
+fn commands(colours: Colours) -> clap::Command {
+    Cli::command().after_help(help::list()).color(match colours {
         Colours::Auto => ColorChoice::Auto,
         Colours::Always => ColorChoice::Always,
         Colours::Never => ColorChoice::Never,
@@ -201,5 +220,5 @@ Start here:
   weir check           look for mistakes in ./weir.toml
   weir run             run it
 
-All commands and flags: weir --help
+Then: weir help            all commands, and pages such as weir help from-nginx
 ";

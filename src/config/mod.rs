@@ -54,6 +54,7 @@ pub use keys::keys;
 pub use load::{Loaded, Options, find, load, load_with, parse};
 pub use merge::Defaults;
 pub use show::{Shown, View, show};
+pub use words::foreign;
 
 /// Everything a weir.toml says.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

@@ -126,6 +126,14 @@ pub fn value(word: &str, known: &[&str]) -> Option<Foreign> {
     find(VALUES, word, known)
 }
 
+/// The words of one proxy, each with ours, in the order of the alphabet; nothing for one that is not known.
+pub fn foreign(who: &str) -> Vec<(&'static str, &'static str)> {
+    let all = KEYS.iter().chain(VALUES).filter(|(_, whose, _)| *whose == who);
+    let mut words: Vec<_> = all.map(|&(word, _, ours)| (word, ours)).collect();
+    words.sort_unstable();
+    words
+}
+
 fn find(
     table: &[(&str, &'static str, &'static str)],
     word: &str,

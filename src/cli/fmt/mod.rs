@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use toml::de::DeTable;
 
 use super::check::style;
@@ -34,23 +35,32 @@ pub struct Args {
     /// Write nothing; show what would change.
     #[arg(long)]
     diff: bool,
+    /// Name each file as JSON, and whether it was laid out already.
+    #[arg(long, conflicts_with = "diff")]
+    json: bool,
 }
 
 /// Lays out the files.
 pub fn fmt(args: &Args) -> Exit {
     let mut exit = Exit::Ok;
+    let mut told = Vec::new();
     for path in &args.files {
         let name = if is_stdin(path) { "stdin".to_owned() } else { path.display().to_string() };
         let done = read(path, &name).and_then(|text| {
             let laid = same_meaning(&name, &text, layout(&text))?;
             args.tell(path, &name, &text, &laid)
         });
+        if let Ok(differs) = done {
+            told.push(json!({ "file": name, "changed": differs }));
+        }
         match done {
-            Ok(false) => {}
             Ok(true) if args.check => exit = exit.or(Exit::Failed),
-            Ok(true) => {}
+            Ok(_) => {}
             Err(refused) => exit = exit.or(refused),
         }
+    }
+    if args.json {
+        say_exactly(&format!("{}\n", json!({ "schema": 1, "files": told })));
     }
     exit
 }
@@ -62,7 +72,7 @@ impl Args {
         if self.diff && differs {
             say_exactly(&diff::diff(name, text, laid));
         }
-        if self.check && !self.diff && differs {
+        if self.check && !self.diff && !self.json && differs {
             say_exactly(&format!("{name}\n"));
         }
         if self.check && differs {
