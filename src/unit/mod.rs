@@ -13,6 +13,7 @@ mod one_or_many;
 mod percent;
 mod regex;
 mod size;
+mod statuses;
 
 pub use auto::Auto;
 pub use cidr::Cidr;
@@ -23,3 +24,4 @@ pub use one_or_many::OneOrMany;
 pub use percent::Percent;
 pub use regex::Regex;
 pub use size::{ByteRate, Size};
+pub use statuses::Statuses;

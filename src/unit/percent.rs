@@ -75,7 +75,7 @@ impl FromStr for Percent {
         let part: u64 = format!("{part:0<2}").parse().unwrap_or_default();
         match u16::try_from(whole.saturating_mul(100).saturating_add(part)) {
             Ok(hundredths) if hundredths <= WHOLE => Ok(Self { hundredths }),
-            _ => Err("E0105 a percentage is \"0%\" to \"100%\": write one of these\nmore than all"
+            _ => Err("E0105 a percentage is at most \"100%\": write that, or less\nmore than all"
                 .to_owned()),
         }
     }
