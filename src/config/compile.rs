@@ -5,22 +5,19 @@
 //! unchanged pool keeps its endpoints, their health and their load, and every name keeps its counters. So a
 //! reload that changes nothing changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::Config;
-use crate::balance::Candidate;
+use super::{Config, pools};
 use crate::diagnostic::Fault;
-use crate::endpoint::Endpoint;
 use crate::listener::{self, Listener, Settings};
-use crate::net::address::Address;
 use crate::policy::{self, Policy};
-use crate::pool::{self, Pool};
+use crate::pool::Pool;
 use crate::route::{Route, Router, Target};
 use crate::runtime::{Blueprint, Plan};
 use crate::snapshot::Snapshot;
-use crate::telemetry::http::{ListenerMetrics, PoolMetrics, RouteMetrics};
+use crate::telemetry::http::{ListenerMetrics, RouteMetrics};
 use crate::unit::Name;
 
 /// Compiles a configuration that `validate` has found to be in order. `random`: for algorithms that need
@@ -37,12 +34,7 @@ pub fn compile(
     // Counters have a shard per worker, and workers are as many as at the start.
     let shards = running.map_or(workers, |running| running.shards);
     let before = running.map(|running| &*running.snapshot);
-    let mut pools = BTreeMap::new();
-    let mut renamed = Vec::new();
-    for (name, section) in &config.pools {
-        let old = before.and_then(|before| former(config, &before.pools, name, &mut renamed));
-        pools.insert(name.clone(), pool(name, section, old, shards, random)?);
-    }
+    let pools = pools(config, before, shards, random)?;
     let unmatched = before.map_or_else(
         || Arc::new(RouteMetrics::new(shards)),
         |before| Arc::clone(&before.unmatched),
@@ -108,59 +100,6 @@ fn predecessor<'a>(
                 && !config.listeners.contains_key(&plan.settings.name)
         })
     })
-}
-
-/// What a pool was before: the one of its name, or one that has lost its name and has its endpoints, which nobody
-/// else has taken over.
-fn former<'a>(
-    config: &Config,
-    before: &'a BTreeMap<Name, Arc<Pool>>,
-    name: &Name,
-    taken: &mut Vec<&'a Name>,
-) -> Option<&'a Arc<Pool>> {
-    let addresses = |pool: &pool::Config| -> BTreeSet<Address> {
-        pool.endpoints.iter().map(|member| member.address).collect()
-    };
-    if let Some(old) = before.get(name) {
-        return Some(old);
-    }
-    let own = addresses(config.pools.get(name)?);
-    let (old, pool) = before.iter().find(|(old, pool)| {
-        !config.pools.contains_key(*old) && !taken.contains(old) && addresses(&pool.config) == own
-    })?;
-    taken.push(old);
-    Some(pool)
-}
-
-fn pool(
-    name: &Name,
-    config: &pool::Config,
-    old: Option<&Arc<Pool>>,
-    shards: usize,
-    random: u64,
-) -> Result<Arc<Pool>, Fault> {
-    if let Some(old) = old.filter(|old| old.name == *name && old.config == *config) {
-        return Ok(Arc::clone(old));
-    }
-    let metrics =
-        old.map_or_else(|| Arc::new(PoolMetrics::new(shards)), |old| Arc::clone(&old.metrics));
-    let members = config
-        .endpoints
-        .iter()
-        .map(|member| {
-            let address = member.address.get();
-            let known = old
-                .into_iter()
-                .flat_map(|old| old.members())
-                .find(|known| known.endpoint.address == address);
-            let endpoint = known.map_or_else(
-                || Arc::new(Endpoint::new(address, metrics.endpoint())),
-                |known| Arc::clone(&known.endpoint),
-            );
-            Candidate { endpoint, weight: u32::from(member.weight) }
-        })
-        .collect();
-    Pool::new(name.clone(), config.clone(), members, metrics, random).map(Arc::new)
 }
 
 /// What routers are made of.

@@ -9,11 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Config, Tree, limits, ties, words};
 use crate::balance;
 use crate::diagnostic::{At, Code, Diagnostic, Fault, nearest, shown};
-use crate::health::Type;
 use crate::kind::{self, Choice};
 use crate::net::address::{Address, Bind, Listen};
-use crate::unit::{Duration, Name};
-use crate::{health, pool, route};
+use crate::unit::Name;
+use crate::{pool, route};
 
 /// Adds what is wrong to `found`.
 pub fn validate(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
@@ -146,7 +145,12 @@ impl Check<'_> {
         let config = self.config;
         let listeners = config.listeners.values().filter_map(|listener| listener.pool.as_ref());
         let routes = config.routes.values().flat_map(route::Config::pools);
-        let used: BTreeSet<&str> = listeners.chain(routes).map(Name::as_str).collect();
+        let pools = config.pools.values().filter_map(|pool| pool.fallback.as_ref());
+        let used: BTreeSet<&str> = listeners.chain(routes).chain(pools).map(Name::as_str).collect();
+        for name in self.tree.names("pools") {
+            self.exists(&["pools", name, "fallback"], "pool", &format!("pool `{name}`"));
+        }
+        self.circles();
         // With an error elsewhere, that may be the reason.
         let sure = self.found.iter().all(|one| one.code.is_warning());
         for (name, pool) in &config.pools {
@@ -164,6 +168,36 @@ impl Check<'_> {
             if let Some(health) = &pool.health {
                 self.health(name, health);
             }
+        }
+    }
+
+    /// Pools that fall back to one another have nobody to ask in the end. Told once, at the first of them.
+    fn circles(&mut self) {
+        let config = self.config;
+        let next = |name: &Name| config.pools.get(name).and_then(|pool| pool.fallback.as_ref());
+        for name in config.pools.keys() {
+            let mut circle: Vec<&Name> = vec![name];
+            while let Some(after) = circle.last().and_then(|last| next(last))
+                && !circle.contains(&after)
+            {
+                circle.push(after);
+            }
+            let closed = circle.last().and_then(|last| next(last)) == Some(name);
+            if !closed || circle.iter().any(|other| *other < name) {
+                continue;
+            }
+            let named: Vec<String> =
+                circle.iter().chain([&name]).map(|name| format!("`{name}`")).collect();
+            let problem = format!(
+                "pools fall back to one another in a circle, {}: remove one `fallback` of these",
+                named.join(" → ")
+            );
+            let at = |name: &Name| self.tree.value(&["pools", name.as_str(), "fallback"]);
+            let mut found = Diagnostic::new(Code::E0302, at(name), problem, "begins here");
+            for other in &circle[1..] {
+                found = found.also(at(other), "and goes on");
+            }
+            self.add(found);
         }
     }
 
@@ -224,51 +258,6 @@ impl Check<'_> {
         let problem = format!("no balancing algorithm `{said}`: write {write}");
         let note = format!("algorithms: {}", words.join(", "));
         self.add(Diagnostic::new(Code::E0104, at, problem, label).note(note));
-    }
-
-    fn health(&mut self, name: &str, health: &health::Config) {
-        let path = |key| ["pools", name, "health", key];
-        self.path(&path("path"), health.path.as_deref());
-        for (key, duration) in [("interval", health.interval), ("timeout", health.timeout)] {
-            if duration < Duration::from_millis(10) {
-                let problem = format!("`{key}` is at least \"10ms\": write \"1s\", or more");
-                let at = self.tree.value(&path(key));
-                self.add(Diagnostic::new(Code::E0105, at, problem, "too short"));
-            }
-        }
-        for (key, count) in [
-            ("healthy_threshold", health.healthy_threshold),
-            ("unhealthy_threshold", health.unhealthy_threshold),
-        ] {
-            if count == 0 {
-                let problem = format!("`{key}` is 1 or more, not 0: write 1 to judge at once");
-                let at = self.tree.value(&path(key));
-                self.add(Diagnostic::new(Code::E0105, at, problem, "1 to 65535"));
-            }
-        }
-        if let Some(of @ (Type::Tcp | Type::Off)) = health.r#type
-            && health.path.is_some()
-        {
-            let of = if of == Type::Tcp { "tcp" } else { "off" };
-            let problem = format!(
-                "`path` is for `type = \"http\"`, not \"{of}\": write that, or remove `path`"
-            );
-            let at = self.tree.key(&path("path"));
-            let found = Diagnostic::new(Code::E0402, at, problem, "asks for nothing");
-            self.add(found.also(self.tree.value(&path("type")), "because of this"));
-        }
-        let sure = !self.tree.is_wrong(&["pools", name, "health"], self.found);
-        if sure && health.timeout > health.interval {
-            let problem = format!(
-                "a check may take {}, longer than the {} until the next one: \
-                 write a `timeout` of at most \"{}\"",
-                health.timeout, health.interval, health.interval
-            );
-            // Whichever of the two is written in the file.
-            let written = |key| self.tree.text(&path(key)).map(|(_, at)| at);
-            let at = written("timeout").or_else(|| written("interval"));
-            self.add(Diagnostic::new(Code::W0109, at, problem, "the two contradict"));
-        }
     }
 }
 

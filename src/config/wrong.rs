@@ -204,6 +204,7 @@ fn wanted(want: &str, place: &Place, written: &str) -> (String, String) {
         "a map" if place.names.len() == 1 => ("a table", format!("[{header}.NAME]")),
         "a map" => ("a table", "{ key = value }".to_owned()),
         _ if want.starts_with("struct ") => ("a table", format!("[{header}]")),
+        "a boolean" => ("true or false", if bare == "no" { "false" } else { "true" }.to_owned()),
         _ if bare.parse::<u32>().is_ok() => ("a whole number", bare.to_owned()),
         _ => ("a whole number", "one such as 3".to_owned()),
     };

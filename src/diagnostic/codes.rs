@@ -24,7 +24,7 @@ macro_rules! codes {
 
 codes!(
     E0101, E0102, E0103, E0104, E0105, E0106, E0107, E0108, E0201, E0202, E0203, E0204, E0301,
-    E0401, E0402, E0403, E0406, E0501, E0503, W0101, W0102, W0109
+    E0302, E0401, E0402, E0403, E0406, E0501, E0503, W0101, W0102, W0109
 );
 
 impl Code {
@@ -356,6 +356,35 @@ pool = "app"
 
 [pools.app]
 endpoints = ["127.0.0.1:3000"]
+"#,
+    },
+    Page {
+        code: Code::E0302,
+        title: "pools fall back to one another in a circle",
+        cause: "A pool's `fallback` is asked when the pool has no endpoint to offer. If that leads back to \
+                the pool, there is nobody left to ask.",
+        broken: r#"[listeners.http]
+address = ":8080"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+fallback = "spare"
+
+[pools.spare]
+endpoints = ["127.0.0.1:3001"]
+fallback = "app"
+"#,
+        fixed: r#"[listeners.http]
+address = ":8080"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+fallback = "spare"
+
+[pools.spare]
+endpoints = ["127.0.0.1:3001"]
 "#,
     },
     Page {

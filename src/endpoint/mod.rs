@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+pub mod condition;
 pub mod state;
 
 use crate::net::leaving::Leaving;
@@ -67,7 +68,7 @@ impl Endpoint {
     /// One more attempt is under way, until the lease is dropped.
     pub fn lease(self: &Arc<Self>) -> Lease {
         self.in_flight.fetch_add(1, Relaxed);
-        Lease { endpoint: Arc::clone(self) }
+        Lease { endpoint: Arc::clone(self), panic: false }
     }
 }
 
@@ -75,6 +76,8 @@ impl Endpoint {
 pub struct Lease {
     /// The endpoint.
     pub endpoint: Arc<Endpoint>,
+    /// It was picked although it may not be well.
+    pub panic: bool,
 }
 
 impl Drop for Lease {

@@ -42,6 +42,19 @@ pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>)
     });
 }
 
+/// Writes the head of a request of weir's own: a GET. `last`: the connection is to close after it.
+pub fn get(path: &str, host: &str, last: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"GET ");
+    out.extend_from_slice(path.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    field("host", host.as_bytes(), out);
+    field("user-agent", concat!("weir/", env!("CARGO_PKG_VERSION")).as_bytes(), out);
+    if last {
+        field("connection", b"close", out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// How an answer is written to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {

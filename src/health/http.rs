@@ -1,37 +1,269 @@
 //! A check that asks for a path: the service answers, and says that it is well.
+//!
+//! What it reads is limited in every direction, since an endpoint may be broken in any: the head to the size of any
+//! answer's, the body to what is looked at, all of it to the time of the check.
 
-use super::{Answer, Probe, Problem};
-use crate::balance::Candidate;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Answer, Config, Probe, Problem, words};
 use crate::endpoint::state::Why;
-use crate::message::fetch::Fetch;
+use crate::h1::chunked;
+use crate::h1::payload::Payload;
+use crate::h1::{Fault, Limits, Message, Partial, response, write};
+use crate::message::head::{Head, Method};
+use crate::message::header_name::HeaderName;
+use crate::net::descriptors::{Descriptor, Descriptors};
+use crate::net::socket;
+use crate::unit::{Matcher, Statuses};
 
-/// GETs a path over a new connection each time: a kept one proves less.
+/// GETs a path, over a new connection each time unless told otherwise: a kept one proves less.
 pub struct Http {
+    address: SocketAddr,
     path: String,
+    request: Vec<u8>,
+    statuses: Vec<Statuses>,
+    body: Option<String>,
+    header: BTreeMap<HeaderName, Matcher>,
+    drain_on_404: bool,
+    /// Whether a connection may be kept, and the one that was.
+    reuse: bool,
+    kept: Option<Kept>,
+    descriptors: Arc<Descriptors>,
+}
+
+/// A connection that waits for the next check.
+struct Kept {
+    stream: TcpStream,
+    /// Checks have a reserve for the moment they take; what is kept is counted like any connection.
+    _descriptor: Descriptor,
 }
 
 impl Http {
-    /// Asks for this path.
-    pub fn new(path: &str) -> Self {
-        Self { path: path.to_owned() }
+    /// Asks at this address. `name` is the endpoint's Host, unless the file gives another.
+    pub fn new(
+        config: &Config,
+        address: SocketAddr,
+        name: &str,
+        descriptors: &Arc<Descriptors>,
+    ) -> Self {
+        let path = config.path.clone().unwrap_or_else(|| String::from("/"));
+        let host = config.host.as_deref().unwrap_or(name);
+        let mut request = Vec::new();
+        write::get(&path, host, !config.reuse, &mut request);
+        Self {
+            address,
+            path,
+            request,
+            statuses: config.status.clone(),
+            body: config.body.clone(),
+            header: config.header.clone(),
+            drain_on_404: config.drain_on_404,
+            reuse: config.reuse,
+            kept: None,
+            descriptors: Arc::clone(descriptors),
+        }
+    }
+
+    async fn check(&mut self) -> Result<(), Problem> {
+        if let Some(Kept { mut stream, _descriptor }) = self.kept.take() {
+            match self.exchange(&mut stream).await {
+                // It was closed meanwhile, which says nothing: a new one will tell.
+                Err(Broken { unheard: true, .. }) => {}
+                Err(Broken { problem, .. }) => return Err(problem),
+                Ok(heard) => return self.judge(stream, heard),
+            }
+        }
+        let mut stream =
+            socket::dial(self.address).await.map_err(|error| Problem::connect(&error))?;
+        let heard = self.exchange(&mut stream).await.map_err(|broken| broken.problem)?;
+        self.judge(stream, heard)
+    }
+
+    /// Sends the request and reads as much of the answer as matters.
+    async fn exchange(&self, stream: &mut TcpStream) -> Result<Heard, Broken> {
+        let broken = |said: &str, unheard| Broken {
+            problem: Problem::new(
+                Why::Protocol,
+                format!("no valid answer to GET {}: {said}", self.path),
+            ),
+            unheard,
+        };
+        stream.write_all(&self.request).await.map_err(|error| broken(&words(&error), true))?;
+        let mut received = Vec::new();
+        let mut head = Head::default();
+        let mut interim = 0;
+        let message = loop {
+            let mut partial = Partial::default();
+            let message = loop {
+                if partial.may_be_whole(&received, &Limits::ENDPOINT) {
+                    let read = response::read(&received, Method::Get, &Limits::ENDPOINT, &mut head);
+                    if let Some(message) = read.map_err(|fault| broken(said(fault), false))? {
+                        break message;
+                    }
+                }
+                let read = stream.read_buf(&mut received).await;
+                let unheard = received.is_empty();
+                if read.map_err(|error| broken(&words(&error), unheard))? == 0 {
+                    let said =
+                        if unheard { "closed without one" } else { "closed within its head" };
+                    return Err(broken(said, unheard));
+                }
+            };
+            received.drain(..message.length);
+            match head.status {
+                101 => return Err(broken("it changes the protocol", false)),
+                100..=199 if interim < INTERIM => interim += 1,
+                100..=199 => return Err(broken("one 1xx after the other", false)),
+                _ => break message,
+            }
+        };
+        let drains = asks_to_drain(&head);
+        let other = self.header.iter().find(|(name, matcher)| !name.meets(&head, matcher));
+        let mut heard = Heard {
+            status: head.status,
+            drains,
+            other: other.map(|(name, _)| name.clone()),
+            says_it: self.body.is_none(),
+            whole: false,
+        };
+        self.body(stream, message, received, &mut heard)
+            .await
+            .map_err(|said| broken(&said, false))?;
+        Ok(heard)
+    }
+
+    /// Reads the body as far as its text is looked for, or to its end if the connection is to be kept.
+    async fn body(
+        &self,
+        stream: &mut TcpStream,
+        message: Message,
+        mut received: Vec<u8>,
+        heard: &mut Heard,
+    ) -> Result<(), String> {
+        let mut payload = Payload::new(message.framing, chunked::Limits::DEFAULT);
+        let text = self.body.as_deref().unwrap_or_default().as_bytes();
+        let (mut seen, mut trailers, mut total) = (Vec::new(), Vec::new(), 0);
+        let keeps = self.reuse && message.persistent;
+        if heard.says_it && !keeps {
+            return Ok(());
+        }
+        let mut looked = heard.says_it;
+        loop {
+            let decoded = match payload.decode(&mut received, &mut trailers) {
+                Ok(decoded) => decoded,
+                // What comes behind what was looked at can only keep the connection from being kept.
+                Err(_) if looked => return Ok(()),
+                Err(_) => return Err(String::from("its body is not framed as HTTP")),
+            };
+            total += decoded.data;
+            let news = &received[..decoded.data.min(LOOKED_AT - seen.len())];
+            let from = (seen.len() + 1).saturating_sub(text.len());
+            seen.extend_from_slice(news);
+            heard.says_it = heard.says_it
+                || seen[from.min(seen.len())..].windows(text.len().max(1)).any(|part| part == text);
+            received.drain(..decoded.used);
+            if payload.has_ended() {
+                heard.whole = keeps && received.is_empty();
+                return Ok(());
+            }
+            looked = heard.says_it || seen.len() == LOOKED_AT;
+            if looked && (!keeps || total > WORTH_READING) {
+                return Ok(());
+            }
+            if decoded.used > 0 && !received.is_empty() {
+                continue;
+            }
+            match stream.read_buf(&mut received).await {
+                Ok(read) if read > 0 => {}
+                Ok(_) if payload.ends_by_close() => return Ok(()),
+                Ok(_) | Err(_) if looked => return Ok(()),
+                Ok(_) => return Err(String::from("closed within its body")),
+                Err(error) => return Err(format!("{} within its body", words(&error))),
+            }
+        }
+    }
+
+    /// What an answer means.
+    fn judge(&mut self, stream: TcpStream, heard: Heard) -> Result<(), Problem> {
+        let Heard { status, drains, other, says_it, whole } = heard;
+        if whole && let Some(descriptor) = self.descriptors.take_spare() {
+            self.kept = Some(Kept { stream, _descriptor: descriptor });
+        }
+        let path = &self.path;
+        let problem = |why, words| Err(Problem::new(why, words));
+        if status == 503 && drains {
+            return problem(Why::Drain, format!("GET {path} was answered 503, x-weir-drain: 1"));
+        }
+        if status == 404 && self.drain_on_404 {
+            return problem(Why::Drain, format!("GET {path} was answered 404"));
+        }
+        if !self.statuses.iter().any(|some| some.contains(status)) {
+            let wanted: Vec<String> = self.statuses.iter().map(Statuses::to_string).collect();
+            let wanted = wanted.join(", ");
+            return problem(Why::Status, format!("GET {path} was answered {status}, not {wanted}"));
+        }
+        if let Some(name) = other {
+            let words = format!("GET {path} was answered with another {name}: who answers there?");
+            return problem(Why::Header, words);
+        }
+        if !says_it {
+            let text = self.body.as_deref().unwrap_or_default();
+            let words = format!("the first 4 KiB answered to GET {path} do not contain {text:?}");
+            return problem(Why::Body, words);
+        }
+        Ok(())
     }
 }
 
 impl Probe for Http {
-    fn ask<'a>(&'a self, endpoint: &'a Candidate) -> Answer<'a> {
-        Box::pin(async {
-            let path = &self.path;
-            let mut fetch = Fetch::connect(endpoint.endpoint.address)
-                .await
-                .map_err(|error| Problem::connect(&error))?;
-            let (status, _) = fetch.get(path).await.map_err(|error| {
-                Problem::new(Why::Protocol, format!("no valid answer to GET {path}: {error}"))
-            })?;
-            if status.is_success() || status.is_redirection() {
-                return Ok(());
-            }
-            let words = format!("GET {path} was answered {}, not 200-399", status.as_u16());
-            Err(Problem::new(Why::Status, words))
-        })
+    fn ask(&mut self) -> Answer<'_> {
+        Box::pin(self.check())
     }
 }
+
+/// What matters of an answer.
+struct Heard {
+    status: u16,
+    drains: bool,
+    /// The header that is not as it must be.
+    other: Option<HeaderName>,
+    /// It has the text in its body, if one is looked for.
+    says_it: bool,
+    /// It was read to its end, and the connection can carry another.
+    whole: bool,
+}
+
+/// There was no answer that could be understood.
+struct Broken {
+    problem: Problem,
+    /// Not a byte of one came.
+    unheard: bool,
+}
+
+/// What is wrong with a head, in the words of a person.
+fn said(fault: Fault) -> &'static str {
+    match fault {
+        Fault::HeadTooLarge => "its head is too large",
+        Fault::UnknownCoding => "it has a transfer coding that weir does not know",
+        _ => "it is not HTTP/1",
+    }
+}
+
+fn asks_to_drain(head: &Head) -> bool {
+    head.fields.iter().any(|field| {
+        head.slice(field.name).eq_ignore_ascii_case(b"x-weir-drain")
+            && head.slice(field.value) == b"1"
+    })
+}
+
+/// How many answers may come before the answer.
+const INTERIM: usize = 8;
+/// How much of a body is looked at.
+pub const LOOKED_AT: usize = 4096;
+/// How much of a body is read so that its connection can be kept.
+const WORTH_READING: usize = 16 * 1024;

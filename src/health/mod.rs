@@ -3,23 +3,33 @@
 //! One task per endpoint on the control runtime asks, feeds the endpoint's state machine, and has the pool
 //! make a new picker when the answer changes who may be picked. Never on the request path.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::mem;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
-use crate::balance::Candidate;
-use crate::endpoint::state::{Condition, Thresholds, Why};
+use crate::endpoint::Endpoint;
+use crate::endpoint::condition::{Condition, Thresholds, Verdict};
+use crate::endpoint::state::Why;
+use crate::message::header_name::HeaderName;
 use crate::net::clock::Clock;
-use crate::net::descriptors::is_shortage;
-use crate::telemetry::http::Checked;
-use crate::unit::Duration;
+use crate::net::descriptors::{Descriptors, is_shortage};
+use crate::telemetry::counter::Buckets;
+use crate::telemetry::http::{Checked, PoolMetrics};
+use crate::unit::{Duration, Matcher, Statuses};
 
 mod http;
+mod pace;
 mod tcp;
+
+pub use http::LOOKED_AT;
+use pace::{Pace, Seen};
 
 /// `[pools.NAME.health]`: active checks of every endpoint of the pool.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -29,14 +39,34 @@ pub struct Config {
     pub r#type: Option<Type>,
     /// What an http check asks for.
     pub path: Option<String>,
-    /// Time between two checks of one endpoint, spread by 20 %.
+    /// The Host an http check names. Default: the endpoint.
+    pub host: Option<String>,
+    /// The port that is asked. Default: the endpoint's.
+    pub port: Option<u16>,
+    /// The statuses that are good answers: codes and ranges.
+    pub status: Vec<Statuses>,
+    /// A text that an answer must contain in its first 4 KiB.
+    pub body: Option<String>,
+    /// What headers of an answer must be: "text", { regex = "…" }, { present = true } or { absent = true }.
+    pub header: BTreeMap<HeaderName, Matcher>,
+    /// Time between two checks of one endpoint, spread by 20 %. Slower, up to 10 s, for what is long down or
+    /// without traffic.
     pub interval: Duration,
+    /// The same after a first failure, and after a first success of an unhealthy endpoint.
+    pub fast_interval: Duration,
     /// How long one check may take.
     pub timeout: Duration,
     /// Successes in a row that make an unhealthy endpoint healthy.
     pub healthy_threshold: u16,
     /// Failures in a row that make a healthy endpoint unhealthy.
     pub unhealthy_threshold: u16,
+    /// What an endpoint is that is added while weir runs, before its first check: "unhealthy" or "healthy".
+    /// While a pool has nothing else, unchecked endpoints serve.
+    pub initial: Initial,
+    /// Whether an http check may use the connection of the one before it.
+    pub reuse: bool,
+    /// Whether an answer of 404 drains the endpoint; 503 with `x-weir-drain: 1` always does.
+    pub drain_on_404: bool,
 }
 
 impl Default for Config {
@@ -44,10 +74,19 @@ impl Default for Config {
         Self {
             r#type: None,
             path: None,
+            host: None,
+            port: None,
+            status: vec![Statuses::new(200, 399)],
+            body: None,
+            header: BTreeMap::new(),
             interval: Duration::from_secs(2),
+            fast_interval: Duration::from_millis(500),
             timeout: Duration::from_secs(1),
             healthy_threshold: 2,
             unhealthy_threshold: 3,
+            initial: Initial::Unhealthy,
+            reuse: false,
+            drain_on_404: false,
         }
     }
 }
@@ -61,17 +100,50 @@ pub enum Type {
     Off,
 }
 
+/// What an endpoint is before its first check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initial {
+    Unhealthy,
+    Healthy,
+}
+
 impl Config {
     /// Whether endpoints are checked at all.
     pub fn is_on(&self) -> bool {
-        self.r#type != Some(Type::Off)
+        self.kind() != Type::Off
+    }
+
+    /// How they are checked.
+    pub fn kind(&self) -> Type {
+        let by_default = if self.path.is_some() { Type::Http } else { Type::Tcp };
+        self.r#type.unwrap_or(by_default)
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        Thresholds { healthy: self.healthy_threshold, unhealthy: self.unhealthy_threshold }
+    }
+}
+
+/// What all checks of the process share.
+pub struct Checks {
+    /// So many run at once; the others wait for their turn, which does not count against the endpoint.
+    places: Semaphore,
+    /// Where connections are counted that are kept from one check to the next.
+    descriptors: Arc<Descriptors>,
+}
+
+impl Checks {
+    /// At most so many at once.
+    pub fn new(at_once: usize, descriptors: &Arc<Descriptors>) -> Self {
+        Self { places: Semaphore::new(at_once), descriptors: Arc::clone(descriptors) }
     }
 }
 
 /// One way of asking an endpoint whether it is well.
-trait Probe: Send + Sync {
+trait Probe: Send {
     /// Asks; an error says in words what was wrong.
-    fn ask<'a>(&'a self, endpoint: &'a Candidate) -> Answer<'a>;
+    fn ask(&mut self) -> Answer<'_>;
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
@@ -94,81 +166,126 @@ impl Problem {
     }
 }
 
-/// Checks one endpoint for as long as the task lives; `changed` is called when it became usable or not.
-pub async fn watch(
-    pool: &str,
-    config: Config,
-    endpoint: Candidate,
-    clock: &Clock,
-    changed: impl Fn(),
-) {
-    let Some(probe) = probe(&config) else { return };
-    let thresholds =
-        Thresholds { healthy: config.healthy_threshold, unhealthy: config.unhealthy_threshold };
-    let (state, metrics) = (&endpoint.endpoint.state, &endpoint.endpoint.metrics);
-    let name = &endpoint.endpoint.name;
-    let mut first = true;
-    loop {
-        let began = clock.now();
-        let answer = clock.within(config.timeout.get(), probe.ask(&endpoint)).await;
-        let late = || Problem::new(Why::Timeout, format!("no answer within {}", config.timeout));
-        let problem = answer.unwrap_or_else(|| Err(late())).err();
-        if let Some(Problem { why: Why::NotChecked, words }) = &problem {
-            // That says nothing of the endpoint.
-            tracing::debug!(pool, endpoint = %name, "not checked: {words}");
-            clock.sleep_until(began + spread(&config)).await;
-            continue;
+/// An endpoint to be checked.
+pub struct Watch<'a> {
+    /// The name of its pool.
+    pub pool: &'a str,
+    /// How it is checked.
+    pub config: &'a Config,
+    /// The endpoint.
+    pub endpoint: &'a Endpoint,
+    /// How many endpoints its pool has.
+    pub among: usize,
+    /// What its pool counts.
+    pub metrics: &'a PoolMetrics,
+    /// Bounds of the times that are counted.
+    pub buckets: &'a Buckets,
+    /// The time.
+    pub clock: &'a Clock,
+    /// What all checks share.
+    pub checks: &'a Checks,
+}
+
+impl Watch<'_> {
+    /// Checks for as long as the task lives; `changed` is called when the endpoint's standing has changed.
+    pub async fn run(self, changed: impl Fn()) {
+        let Self { config, endpoint, clock, .. } = self;
+        let Some(mut probe) = self.probe() else { return };
+        let mut pace = Pace::default();
+        let mut traffic = (self.metrics.attempts(), clock.now());
+        clock.sleep(pace::first(config, endpoint.state.told(), self.among, fastrand::f64())).await;
+        loop {
+            // Closed by nobody, so there is a place sooner or later.
+            let place = self.checks.places.acquire().await;
+            let began = clock.now();
+            let answer = clock.within(config.timeout.get(), probe.ask()).await;
+            drop(place);
+            let now = clock.now();
+            let problem = answer.unwrap_or_else(|| Err(self.late())).err();
+            self.metrics.checks.record(self.buckets, now - began);
+            self.take(problem, now, &changed);
+            let attempts = self.metrics.attempts();
+            if attempts != traffic.0 {
+                traffic = (attempts, now);
+            }
+            let told = endpoint.state.told();
+            let lasting = now.saturating_sub(told.since);
+            let seen = Seen { condition: told.condition, lasting, quiet: now - traffic.1 };
+            clock.sleep_until(began + pace.next(config, seen, fastrand::f64())).await;
         }
+    }
+
+    fn probe(&self) -> Option<Box<dyn Probe>> {
+        let Self { config, endpoint, checks, .. } = *self;
+        let port = config.port.unwrap_or_else(|| endpoint.address.port());
+        let address = SocketAddr::new(endpoint.address.ip(), port);
+        Some(match config.kind() {
+            Type::Http => {
+                let (name, descriptors) = (&endpoint.name, &checks.descriptors);
+                Box::new(http::Http::new(config, address, name, descriptors))
+            }
+            Type::Tcp => Box::new(tcp::Tcp::new(address)),
+            Type::Off => return None,
+        })
+    }
+
+    fn late(&self) -> Problem {
+        Problem::new(Why::Timeout, format!("no answer within {}", self.config.timeout))
+    }
+
+    /// What a check came to becomes the endpoint's state.
+    fn take(&self, problem: Option<Problem>, now: std::time::Duration, changed: impl Fn()) {
+        let (pool, name) = (self.pool, &self.endpoint.name);
         let why = problem.as_ref().map_or(Why::Passed, |problem| problem.why);
-        metrics.checked(match why {
+        let verdict = match why {
+            Why::NotChecked => {
+                // That says nothing of the endpoint.
+                let words = problem.map(|problem| problem.words).unwrap_or_default();
+                tracing::debug!(pool, endpoint = %name, "not checked: {words}");
+                return;
+            }
+            Why::Passed => Verdict::Passed,
+            Why::Drain => Verdict::Drain,
+            _ => Verdict::Failed,
+        };
+        self.endpoint.metrics.checked(match why {
             Why::Passed => Checked::Ok,
             Why::Timeout => Checked::Timeout,
             _ => Checked::Failed,
         });
+        let state = &self.endpoint.state;
         let before = state.condition();
-        let after = before.after(problem.is_none(), thresholds);
-        let (word, was) = (after.as_str(), before.as_str());
-        let reason = reason(after, problem, thresholds);
-        let turned = state.set(after, why);
+        let after = before.after(verdict, self.config.thresholds());
+        let was = state.told().word();
+        let turned = state.set(after, why, now);
         if turned {
+            changed();
+        }
+        let word = state.told().word();
+        let reason = self.reason(after, problem);
+        if turned && was != word {
             tracing::warn!(pool, endpoint = %name, state = word, was, reason, "endpoint is {word}");
         } else if before == Condition::Unchecked {
             tracing::info!(pool, endpoint = %name, state = word, reason, "endpoint is {word}");
+        } else if before != after {
+            tracing::debug!(pool, endpoint = %name, state = word, reason, "endpoint may turn");
         }
-        // The first time in any case: the pool may have been made from what was known before.
-        if turned || mem::take(&mut first) {
-            changed();
-        }
-        clock.sleep_until(began + spread(&config)).await;
     }
-}
 
-/// The time between two checks: spread by 20 % either way, so that they do not march in step.
-fn spread(config: &Config) -> std::time::Duration {
-    config.interval.get().mul_f64(0.8 + 0.4 * fastrand::f64())
-}
-
-fn probe(config: &Config) -> Option<Box<dyn Probe>> {
-    let by_default = if config.path.is_some() { Type::Http } else { Type::Tcp };
-    match config.r#type.unwrap_or(by_default) {
-        Type::Http => Some(Box::new(http::Http::new(config.path.as_deref().unwrap_or("/")))),
-        Type::Tcp => Some(Box::new(tcp::Tcp)),
-        Type::Off => None,
-    }
-}
-
-/// The same for the log, in the words of a person.
-fn reason(condition: Condition, problem: Option<Problem>, thresholds: Thresholds) -> String {
-    let problem = problem.map(|problem| problem.words);
-    match (condition, problem) {
-        (Condition::Suspect { failed }, Some(problem)) => {
-            format!("{failed} of {} checks failed: {problem}", thresholds.unhealthy)
+    /// Why it stands there, in the words of a person.
+    fn reason(&self, condition: Condition, problem: Option<Problem>) -> String {
+        let thresholds = self.config.thresholds();
+        let problem = problem.map(|problem| problem.words);
+        match (condition, problem) {
+            (Condition::Suspect { failed }, Some(problem)) => {
+                format!("{failed} of {} checks failed: {problem}", thresholds.unhealthy)
+            }
+            (Condition::Unhealthy { passed } | Condition::Draining { passed }, None) => {
+                format!("{passed} of {} checks passed", thresholds.healthy)
+            }
+            (_, Some(problem)) => problem,
+            (_, None) => String::from("check passed"),
         }
-        (Condition::Unhealthy { passed }, None) => {
-            format!("{passed} of {} checks passed", thresholds.healthy)
-        }
-        (_, Some(problem)) => problem,
-        (_, None) => String::from("check passed"),
     }
 }
 

@@ -1,16 +1,26 @@
 //! A check that connects: something listens there.
 
+use std::net::SocketAddr;
+
 use super::{Answer, Probe, Problem};
-use crate::balance::Candidate;
 use crate::net::socket;
 
 /// Connects and closes again.
-pub struct Tcp;
+pub struct Tcp {
+    address: SocketAddr,
+}
+
+impl Tcp {
+    /// Connects to this address.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address }
+    }
+}
 
 impl Probe for Tcp {
-    fn ask<'a>(&'a self, endpoint: &'a Candidate) -> Answer<'a> {
+    fn ask(&mut self) -> Answer<'_> {
         Box::pin(async {
-            let stream = socket::dial(endpoint.endpoint.address).await;
+            let stream = socket::dial(self.address).await;
             stream.map(drop).map_err(|error| Problem::connect(&error))
         })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::body::Body;
 use super::head::{Head, Span};
+use crate::unit::Name;
 
 /// A request on its way, and what became of it so far.
 pub struct Exchange {
@@ -32,6 +33,10 @@ pub struct Exchange {
     pub endpoint: Option<SocketAddr>,
     /// Which of its route's pools it goes to.
     pub arm: u16,
+    /// The pool of the last attempt, if it is not its route's.
+    pub fallback: Option<Name>,
+    /// An endpoint was asked although it may not be well.
+    pub panic: bool,
 }
 
 /// The connection a request came on.
@@ -74,6 +79,8 @@ impl Exchange {
             attempts: 0,
             endpoint: None,
             arm: 0,
+            fallback: None,
+            panic: false,
         }
     }
 

@@ -50,7 +50,14 @@ impl Descriptors {
         self.places.take_first().map(|place| self.keep_for_endpoint(place))
     }
 
-    /// The same, as soon as one is left: workers close idle connections for it.
+    /// The same for a connection that could as well be closed: only while nobody waits for one and endpoints have less
+    /// than their fifth.
+    pub fn take_spare(self: &Arc<Self>) -> Option<Descriptor> {
+        let has_room = self.endpoints.load(SeqCst) < self.places.limit() / 5;
+        if has_room && self.wanted() == 0 { self.take() } else { None }
+    }
+
+    /// The same as `take`, as soon as one is left: workers close idle connections for it.
     pub async fn ask(self: &Arc<Self>) -> Descriptor {
         self.keep_for_endpoint(self.places.wait_first().await)
     }

@@ -18,6 +18,8 @@ pub struct Member {
     pub address: Address,
     /// Its share of the load against the others; 1 to 65535, default 1.
     pub weight: u16,
+    /// Used when no other endpoint is healthy.
+    pub backup: bool,
 }
 
 /// An endpoint written as a table.
@@ -29,6 +31,9 @@ struct Long {
     /// Its share of the load against the others; 1 to 65535.
     #[serde(default = "one")]
     weight: u16,
+    /// Whether it is used only when no other endpoint is healthy.
+    #[serde(default)]
+    backup: bool,
 }
 
 fn one() -> u16 {
@@ -47,12 +52,13 @@ impl<'de> Deserialize<'de> for Member {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Member, E> {
                 let address = text.parse().map_err(|fault| E::custom(coded(&fault)))?;
-                Ok(Member { address, weight: one() })
+                Ok(Member { address, weight: one(), backup: false })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Member, A::Error> {
-                let Long { address, weight } = Long::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Member { address, weight })
+                let long = Long::deserialize(MapAccessDeserializer::new(map))?;
+                let Long { address, weight, backup } = long;
+                Ok(Member { address, weight, backup })
             }
         }
         deserializer.deserialize_any(Either)

@@ -7,18 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Notify;
 
-use crate::balance::{self, Balancer, Candidate, PickInfo, Picker};
+use crate::balance::{self, Balancer, Candidate};
 use crate::diagnostic::Fault;
-use crate::endpoint::state::Condition;
+use crate::endpoint::state::{FULL, State, Told};
 use crate::endpoint::{Endpoint, Lease, Outcome};
 use crate::health;
 use crate::kind::{self, Choice};
+use crate::net::clock::Clock;
 use crate::telemetry::http::PoolMetrics;
 use crate::telemetry::metrics::{
-    ENDPOINT_IN_FLIGHT, ENDPOINT_REASON, ENDPOINT_STATE, ENDPOINT_UP, ENDPOINT_WEIGHT,
+    ENDPOINT_IN_FLIGHT, ENDPOINT_REASON, ENDPOINT_STATE, ENDPOINT_UP, ENDPOINT_WEIGHT, POOL_PANIC,
 };
 use crate::telemetry::scrape::{Labels, Scrape};
 use crate::unit::{self, Name};
@@ -28,11 +31,15 @@ pub mod downstream;
 pub mod http1;
 pub mod limits;
 mod member;
+mod offer;
+mod ready;
 mod sending;
 pub mod stream;
 
 use limits::Limits;
 pub use member::Member;
+use offer::{Panic, Rules};
+use ready::{Looked, Ready, tiers};
 
 /// `[pools.NAME]`: the endpoints of one service, and how load is spread over them.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -49,9 +56,15 @@ pub struct Config {
     /// Connections to the endpoints.
     #[serde(default)]
     pub connections: connections::Config,
-    /// How large answers' heads may be.
+    /// When health is ignored; how large answers' heads may be.
     #[serde(default)]
     pub limits: Limits,
+    /// An endpoint that joins or becomes healthy again gets its full share after this time; "0s" = at once.
+    #[serde(default = "slow_start")]
+    pub slow_start: unit::Duration,
+    /// The pool that is used when this one has no endpoint to offer. Default: none, the answer is 503.
+    #[serde(default)]
+    pub fallback: Option<Name>,
     /// An endpoint that leaves the list, or whose pool does, may finish its requests within this time.
     #[serde(default = "drain")]
     pub drain: unit::Duration,
@@ -59,6 +72,10 @@ pub struct Config {
 
 const fn drain() -> unit::Duration {
     unit::Duration::from_secs(30)
+}
+
+const fn slow_start() -> unit::Duration {
+    unit::Duration::from_secs(10)
 }
 
 /// The endpoints of one service, and who of them takes the next request.
@@ -69,18 +86,39 @@ pub struct Pool {
     pub config: Config,
     /// What its attempts are counted in.
     pub metrics: Arc<PoolMetrics>,
+    /// Who takes requests when this pool has nobody to offer.
+    pub fallback: Option<Arc<Self>>,
     members: Vec<Candidate>,
     balancer: Box<dyn Balancer>,
     ready: ArcSwap<Ready>,
+    /// Locked by the control side only.
+    turning: Mutex<Turning>,
+    stirred: Notify,
 }
 
-/// Those that are usable, and the picker over them. Replaced as a whole.
-struct Ready {
-    candidates: Vec<Candidate>,
-    picker: Option<Box<dyn Picker>>,
+/// How a pool is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mood {
+    /// Its healthy endpoints take its requests.
+    #[default]
+    Calm,
+    /// Health is ignored.
+    Panic,
+    /// It has no endpoint to offer.
+    Empty,
 }
 
-/// No endpoint of the pool is usable, or all that are were tried.
+/// What is remembered from one picker to the next.
+#[derive(Default)]
+struct Turning {
+    panic: Panic,
+    /// What the log was told last.
+    told: Mood,
+    /// When the next picker is due, if nothing changes before.
+    due: Option<Duration>,
+}
+
+/// No endpoint of the pool is offered, or all that are were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal;
 
@@ -94,11 +132,25 @@ impl Pool {
         config: Config,
         members: Vec<Candidate>,
         metrics: Arc<PoolMetrics>,
+        fallback: Option<Arc<Self>>,
         seed: u64,
     ) -> Result<Self, Fault> {
         let balancer = kind::build(balance::KINDS, &config.balance)?;
-        let ready = ArcSwap::from_pointee(Ready::new(&*balancer, &members, seed));
-        Ok(Self { name, config, metrics, members, balancer, ready })
+        let (ready, turning, stirred) = (ArcSwap::default(), Mutex::default(), Notify::new());
+        let pool =
+            Self { name, config, metrics, fallback, members, balancer, ready, turning, stirred };
+        // By what is known; the first refresh looks at the clock.
+        let all = pool.look(|told, _| told.share());
+        let offer = Panic::default().offer(tiers(&all), pool.rules(), Duration::ZERO);
+        if let Some(ready) = Ready::default().next(&*pool.balancer, &all, offer, seed) {
+            pool.ready.store(Arc::new(ready));
+        }
+        Ok(pool)
+    }
+
+    /// Whether its endpoints are checked.
+    pub fn is_checked(&self) -> bool {
+        self.config.health.as_ref().is_some_and(health::Config::is_on)
     }
 
     /// Its endpoints and their weights.
@@ -112,66 +164,136 @@ impl Pool {
     /// # Errors
     /// There is nobody to pick.
     pub fn pick(&self, random: u64, now: Duration, tried: &[u64]) -> Result<Lease, Refusal> {
-        let ready = self.ready.load();
-        let picker = ready.picker.as_ref().ok_or(Refusal)?;
-        let candidates = &ready.candidates;
-        let mut excluded: Vec<usize> = if tried.is_empty() {
-            Vec::new()
-        } else {
-            (0..candidates.len())
-                .filter(|at| {
-                    let endpoint = &candidates[*at].endpoint;
-                    tried.contains(&endpoint.id) || endpoint.leaving.is_over(now)
-                })
-                .collect()
+        self.ready.load().pick(random, now, tried)
+    }
+
+    /// Picks a backup for a request that all others were asked for in vain.
+    ///
+    /// # Errors
+    /// There is none, or backups are who `pick` picks from.
+    pub fn pick_backup(&self, random: u64, now: Duration, tried: &[u64]) -> Result<Lease, Refusal> {
+        self.ready.load().pick_backup(random, now, tried)
+    }
+
+    /// An endpoint's standing may have changed: a new picker, if so. Control side only.
+    pub fn refresh(&self, now: Duration, seed: u64) {
+        let mut turning = self.turning.lock();
+        let slow_start = self.config.slow_start.get();
+        let all = self.look(|_, state| state.share(now, slow_start));
+        let tiers = tiers(&all);
+        let offer = turning.panic.offer(tiers, self.rules(), now);
+        if let Some(ready) = self.ready.load().next(&*self.balancer, &all, offer, seed) {
+            self.ready.store(Arc::new(ready));
+        }
+        let warming = all.iter().any(|one| one.share < FULL);
+        let step = (slow_start / u32::from(FULL)).max(STEP);
+        let due = [turning.panic.ends(), warming.then(|| now + step)];
+        turning.due = due.into_iter().flatten().min();
+        let mood = match offer {
+            None => Mood::Empty,
+            Some(offer) if offer.panic => Mood::Panic,
+            Some(_) => Mood::Calm,
         };
-        loop {
-            let info = PickInfo { candidates, random, now, tried: &excluded };
-            let at = picker.pick(&info).ok_or(Refusal)?;
-            let endpoint = &candidates[at].endpoint;
-            // It may have gone down since the picker was built.
-            if endpoint.state.is_usable() {
-                return Ok(endpoint.lease());
+        let was = std::mem::replace(&mut turning.told, mood);
+        if was != mood {
+            let tier = usize::from(offer.is_some_and(|offer| offer.backup));
+            self.tell(was, mood, tiers[tier].ratio());
+        }
+        drop(turning);
+        self.stirred.notify_one();
+    }
+
+    /// Tells the log how it is now; `ready` of so many endpoints.
+    fn tell(&self, was: Mood, mood: Mood, (ready, of): (usize, usize)) {
+        let (pool, below) = (&*self.name, self.config.limits.panic_below);
+        let fallback = self.fallback.as_ref().map(|fallback| &*fallback.name);
+        match (mood, fallback, was) {
+            (Mood::Panic, ..) => {
+                let what = format!("fewer than {below} of the endpoints are well");
+                tracing::warn!(pool, ready, of, "panic: {what}, so health is ignored");
             }
-            excluded.push(at);
+            (Mood::Empty, Some(fallback), _) => {
+                tracing::warn!(pool, fallback, "no endpoint to offer: `{fallback}` stands in");
+            }
+            (Mood::Empty, None, _) => {
+                tracing::warn!(pool, "no endpoint to offer: requests are answered with 503");
+            }
+            (Mood::Calm, _, Mood::Panic) => {
+                tracing::warn!(pool, ready, of, "panic is over: health counts again");
+            }
+            (Mood::Calm, ..) => tracing::warn!(pool, ready, of, "there are endpoints again"),
         }
     }
 
-    /// The usable endpoints have changed: a new picker. Control runtime only.
-    pub fn refresh(&self, seed: u64) {
-        self.ready.store(Arc::new(Ready::new(&*self.balancer, &self.members, seed)));
+    /// Goes on where the pool was of which it is made anew.
+    pub fn take_over(&self, old: &Self) {
+        let (panic, told) = {
+            let old = old.turning.lock();
+            (old.panic, old.told)
+        };
+        let mut turning = self.turning.lock();
+        (turning.panic, turning.told) = (panic, told);
+    }
+
+    /// Makes pickers when time asks for them: while endpoints warm up, and at the end of a panic.
+    pub async fn keep(&self, clock: &Clock) {
+        self.refresh(clock.now(), fastrand::u64(..));
+        loop {
+            let due = self.turning.lock().due;
+            let Some(at) = due else {
+                self.stirred.notified().await;
+                continue;
+            };
+            tokio::select! {
+                () = clock.sleep_until(at) => self.refresh(clock.now(), fastrand::u64(..)),
+                () = self.stirred.notified() => {}
+            }
+        }
+    }
+
+    /// All its endpoints as they stand.
+    fn look(&self, share: impl Fn(Told, &State) -> u8) -> Vec<Looked<'_>> {
+        // Members are made of the list in the file, in its order.
+        let backup = |at: usize| self.config.endpoints.get(at).is_some_and(|member| member.backup);
+        let looked = self.members.iter().enumerate().map(|(at, member)| {
+            let state = &member.endpoint.state;
+            let told = state.told();
+            let share = share(told, state);
+            Looked { member, backup: backup(at), standing: told.standing(), share }
+        });
+        looked.collect()
+    }
+
+    fn rules(&self) -> Rules {
+        let panic_below = self.config.limits.panic_below;
+        Rules { panic_below, fallback: self.fallback.is_some() }
     }
 
     /// Adds all samples to a scrape.
     pub fn observe(&self, scrape: &mut Scrape) {
         let outcomes = Outcome::ALL.map(Outcome::as_str);
         self.metrics.observe(&self.name, &outcomes, scrape);
+        let panic = self.ready.load().panic;
+        scrape.add(POOL_PANIC, &[("pool", &self.name)], f64::from(u8::from(panic)));
         for Candidate { endpoint, weight } in &self.members {
             let labels: Labels<'_> = &[("pool", &self.name), ("endpoint", &endpoint.name)];
-            let usable = endpoint.state.is_usable();
-            scrape.add(ENDPOINT_UP, labels, f64::from(u8::from(usable)));
+            let told = endpoint.state.told();
+            scrape.add(ENDPOINT_UP, labels, f64::from(u8::from(endpoint.state.is_ready())));
             scrape.add(ENDPOINT_IN_FLIGHT, labels, f64::from(endpoint.in_flight()));
-            scrape.add(ENDPOINT_WEIGHT, labels, f64::from(*weight));
-            let now = endpoint.state.condition().as_str();
-            for state in Condition::WORDS {
+            scrape.add(ENDPOINT_WEIGHT, labels, f64::from(*weight) * told.part());
+            for state in Told::WORDS {
                 let labels = [labels[0], labels[1], ("state", state)];
-                scrape.add(ENDPOINT_STATE, &labels, f64::from(u8::from(state == now)));
+                scrape.add(ENDPOINT_STATE, &labels, f64::from(u8::from(state == told.word())));
             }
-            let labels = [labels[0], labels[1], ("reason", endpoint.state.why().as_str())];
+            let labels = [labels[0], labels[1], ("reason", told.why.as_str())];
             scrape.add(ENDPOINT_REASON, &labels, 1.0);
             endpoint.metrics.observe(&self.name, &endpoint.name, scrape);
         }
     }
 }
 
-impl Ready {
-    fn new(balancer: &dyn Balancer, members: &[Candidate], seed: u64) -> Self {
-        let candidates: Vec<Candidate> =
-            members.iter().filter(|member| member.endpoint.state.is_usable()).cloned().collect();
-        let picker = (!candidates.is_empty()).then(|| balancer.picker(&candidates, seed));
-        Self { candidates, picker }
-    }
-}
+/// How often weights are looked at while endpoints warm up, at most.
+const STEP: Duration = Duration::from_millis(100);
 
 /// Counts an attempt of a worker at an endpoint.
 pub fn count(outcome: Outcome, worker: usize, metrics: &PoolMetrics, endpoint: &Endpoint) {

@@ -2,11 +2,12 @@
 
 use std::mem;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Local;
 use super::attempt::{self, Asking, Tries};
 use super::error::Error;
-use crate::endpoint::Outcome;
+use crate::endpoint::{Lease, Outcome};
 use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
 use crate::message::reply::Reply;
@@ -16,14 +17,14 @@ use crate::pool::Pool;
 use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::http1::Broken;
 
-/// Sends a request to an endpoint of a pool, and once more to another where that is safe.
+/// Sends a request to an endpoint of a pool, or of one it falls back to, and once more to another where that is safe.
 ///
 /// # Errors
 /// What became of the last attempt.
 pub async fn forward(
     local: &Rc<Local>,
     policy: &Policy,
-    pool: &Pool,
+    first: &Pool,
     x: &mut Exchange,
     client: &Downstream<'_>,
 ) -> Result<Reply, Error> {
@@ -38,9 +39,10 @@ pub async fn forward(
     let mut last = None;
     let mut now = x.started;
     loop {
-        let Ok(lease) = tries.pick(local, pool, now) else {
+        let Some((pool, lease)) = pick(local, first, &tries, now) else {
             return Err(last.map_or(Error::NoEndpoint, Error::from));
         };
+        x.fallback = (pool.name != first.name).then(|| pool.name.clone());
         if let Some(cause) = last.map(Broken::outcome) {
             pool.metrics.of(local.worker).retries[cause as usize].add(1);
         }
@@ -62,6 +64,23 @@ pub async fn forward(
             }
         }
     }
+}
+
+/// An endpoint, and its pool: the first of those that fall back to one another which has one to offer.
+fn pick<'a>(
+    local: &Local,
+    first: &'a Pool,
+    tries: &Tries,
+    now: Duration,
+) -> Option<(&'a Pool, Lease)> {
+    let mut next = Some(first);
+    while let Some(pool) = next {
+        if let Ok(lease) = tries.pick(local, pool, now) {
+            return Some((pool, lease));
+        }
+        next = pool.fallback.as_deref();
+    }
+    None
 }
 
 /// Whether another attempt is safe (algorithms.md, section 5): the endpoint has surely not acted, or acting

@@ -37,17 +37,18 @@ impl Tries {
     }
 
     /// Picks an endpoint that was not asked yet. If there is no other, one that closed an idle connection
-    /// may be asked again: that says nothing about the endpoint.
+    /// may be asked again: that says nothing about the endpoint. If there is none, a backup.
     ///
     /// # Errors
     /// There is nobody to ask.
     pub fn pick(&self, local: &Local, pool: &Pool, now: Duration) -> Result<Lease, Refusal> {
         let pick = |tried: &[u64]| pool.pick(local.random(), now, tried);
         let asked = &self.ids[..self.count.min(self.ids.len())];
-        match (pick(asked), asked) {
+        let picked = match (pick(asked), asked) {
             (Err(Refusal), [before @ .., _]) if self.reused => pick(before),
             (picked, _) => picked,
-        }
+        };
+        picked.or_else(|Refusal| pool.pick_backup(local.random(), now, asked))
     }
 
     /// The last attempt failed.
@@ -100,6 +101,7 @@ pub async fn send(
     tries.begin(lease.endpoint.id);
     x.attempts += 1;
     x.endpoint = Some(lease.endpoint.address);
+    x.panic |= lease.panic;
     let mut attempt = Attempt::new(local, pool, &lease.endpoint);
     let mut sent = now;
     let answer = match local.connections.connect(lease, pool, reuse, client.deadline).await {

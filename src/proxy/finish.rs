@@ -255,11 +255,12 @@ impl Drop for Tracked {
         let mut lines = self.local.lines.borrow_mut();
         if lines.is_on() {
             let route = self.route();
+            let own = route.and_then(|route| route.target.pool(self.x.arm));
+            let own = own.map(|pool| pool.name.as_str());
             let record = Record {
                 route: route.map_or("none", |route| &route.name),
-                pool: route
-                    .and_then(|route| route.target.pool(self.x.arm))
-                    .map_or("", |pool| &pool.name),
+                pool: self.x.fallback.as_deref().or(own).unwrap_or_default(),
+                panic: self.x.panic,
                 pattern: route.map(Route::pattern).unwrap_or_default(),
                 rule: route.map(|route| route.policy.logging).unwrap_or_default(),
                 listener: self.listener(),

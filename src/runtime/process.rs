@@ -26,6 +26,7 @@ use super::worker::{self, Command, Worker};
 use super::{Blueprint, Loader, leavers, shutdown};
 use crate::admin;
 use crate::admin::metrics::Source;
+use crate::health::Checks;
 
 pub use crate::admin::metrics::Reloaded;
 use crate::net::address::Bind;
@@ -119,6 +120,8 @@ impl Process {
             .ok();
         let budget = Budget::measure()?;
         shared.descriptors.places.set_limit(budget.connections());
+        // Half of the reserve is for the metrics port, the rest for files.
+        let checks = Checks::new((budget.reserve / 4).max(1), &shared.descriptors);
         let core = Arc::new(Core {
             listening: first.listeners.len(),
             budget,
@@ -131,7 +134,7 @@ impl Process {
                 blueprint: first,
                 workers,
                 addresses: BTreeMap::new(),
-                tasks: Tasks::default(),
+                tasks: Tasks::new(checks),
                 metrics: None,
             }),
         });

@@ -5,19 +5,24 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::health;
+use crate::health::{Checks, Watch};
 use crate::pool::Pool;
 use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
 use crate::unit::Name;
 
 /// The tasks that belong to pools; a pool that a reload leaves alone keeps its own.
-#[derive(Default)]
 pub struct Tasks {
     pools: BTreeMap<Name, (Arc<Pool>, JoinSet<()>)>,
+    checks: Arc<Checks>,
 }
 
 impl Tasks {
+    /// None yet.
+    pub fn new(checks: Checks) -> Self {
+        Self { pools: BTreeMap::new(), checks: Arc::new(checks) }
+    }
+
     /// Makes the tasks fit the snapshot: those of pools that are gone or were made anew end, and new ones
     /// begin. Must be called within the control runtime.
     pub fn follow(&mut self, snapshot: &Snapshot, shared: &Arc<Shared>) {
@@ -26,29 +31,41 @@ impl Tasks {
         });
         for (name, pool) in &snapshot.pools {
             if !self.pools.contains_key(name) {
-                let tasks = checks(pool, shared);
+                let tasks = tasks(pool, shared, &self.checks);
                 self.pools.insert(name.clone(), (Arc::clone(pool), tasks));
             }
         }
     }
 }
 
-/// Checks every endpoint of the pool; without checks, nothing is known of any.
-fn checks(pool: &Arc<Pool>, shared: &Arc<Shared>) -> JoinSet<()> {
+/// Checks every endpoint of the pool, and makes its pickers; without checks, nothing is known of any.
+fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let config = pool.config.health.clone().filter(health::Config::is_on);
     for member in pool.members() {
-        let Some(config) = config.clone() else {
-            if member.endpoint.state.forget() {
-                pool.refresh(fastrand::u64(..));
-            }
+        if !pool.is_checked() {
+            member.endpoint.state.forget(shared.clock.now());
             continue;
-        };
-        let (pool, member, shared) = (Arc::clone(pool), member.clone(), Arc::clone(shared));
+        }
+        let (pool, shared, checks) = (Arc::clone(pool), Arc::clone(shared), Arc::clone(checks));
+        let endpoint = Arc::clone(&member.endpoint);
         tasks.spawn(async move {
-            let changed = || pool.refresh(fastrand::u64(..));
-            health::watch(&pool.name, config, member, &shared.clock, changed).await;
+            let Some(config) = &pool.config.health else { return };
+            let watch = Watch {
+                pool: &pool.name,
+                config,
+                endpoint: &endpoint,
+                among: pool.members().len(),
+                metrics: &pool.metrics,
+                buckets: &shared.buckets,
+                clock: &shared.clock,
+                checks: &checks,
+            };
+            watch.run(|| pool.refresh(shared.clock.now(), fastrand::u64(..))).await;
         });
     }
+    let (keeping, shared) = (Arc::clone(pool), Arc::clone(shared));
+    // At once: it may have been made from what was known before.
+    pool.refresh(shared.clock.now(), fastrand::u64(..));
+    tasks.spawn(async move { keeping.keep(&shared.clock).await });
     tasks
 }

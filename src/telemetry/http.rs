@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::counter::{Buckets, Count, Histogram, PerWorker, Times};
 use super::metrics::{
-    ENDPOINT_REQUESTS, HEALTH_CHECKS, HTTP_DURATION, HTTP_IN_FLIGHT, HTTP_RECEIVED, HTTP_REFUSED,
-    HTTP_REQUESTS, HTTP_SENT, HTTP_STREAMS, LISTENER_ACCEPTED, LISTENER_CONNECTIONS,
-    LISTENER_PAUSES, LISTENER_RECEIVED, LISTENER_REJECTED, LISTENER_SENT, POOL_ATTEMPTS,
-    POOL_CONNECT, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
+    ENDPOINT_REQUESTS, HEALTH_CHECKS, HEALTH_DURATION, HTTP_DURATION, HTTP_IN_FLIGHT,
+    HTTP_RECEIVED, HTTP_REFUSED, HTTP_REQUESTS, HTTP_SENT, HTTP_STREAMS, LISTENER_ACCEPTED,
+    LISTENER_CONNECTIONS, LISTENER_PAUSES, LISTENER_RECEIVED, LISTENER_REJECTED, LISTENER_SENT,
+    POOL_ATTEMPTS, POOL_CONNECT, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
 };
 use super::scrape::Scrape;
 
@@ -190,6 +190,8 @@ impl RouteMetrics {
 pub struct PoolMetrics {
     workers: usize,
     shards: PerWorker<PoolShard>,
+    /// How long active checks took; written by the control runtime alone.
+    pub checks: Histogram,
 }
 
 /// A worker's part of a pool's counters.
@@ -212,7 +214,7 @@ pub struct PoolShard {
 impl PoolMetrics {
     /// For this many workers.
     pub fn new(workers: usize) -> Self {
-        Self { workers, shards: PerWorker::new(workers) }
+        Self { workers, shards: PerWorker::new(workers), checks: Histogram::default() }
     }
 
     /// New counters for one of its endpoints.
@@ -226,6 +228,12 @@ impl PoolMetrics {
     /// The shard of a worker.
     pub fn of(&self, worker: usize) -> &PoolShard {
         self.shards.of(worker)
+    }
+
+    /// Attempts there have been, of all outcomes.
+    pub fn attempts(&self) -> u64 {
+        let outcomes = 0..OUTCOMES;
+        outcomes.fold(0, |sum, at| sum.wrapping_add(self.shards.sum(|s| &s.attempts[at])))
     }
 
     /// Adds all samples to a scrape; `outcomes` are the names of what was counted by number.
@@ -245,6 +253,9 @@ impl PoolMetrics {
         let mut times = Times::default();
         self.shards.iter().for_each(|shard| times.add(&shard.connect));
         scrape.add_times(POOL_CONNECT, &[("pool", pool)], &times);
+        let mut times = Times::default();
+        times.add(&self.checks);
+        scrape.add_times(HEALTH_DURATION, &[("pool", pool)], &times);
         for (state, count) in
             [("active", self.shards.sum(|s| &s.active)), ("idle", self.shards.sum(|s| &s.idle))]
         {

@@ -107,14 +107,19 @@ metrics! {
     POOL_RETRIES = Counter "weir_pool_retries_total" "Attempts after the first, by cause.";
     POOL_CONNECTIONS = Gauge "weir_pool_connections"
         "Connections to endpoints, by state: active or idle.";
+    POOL_PANIC = Gauge "weir_pool_panic"
+        "1 while too few endpoints are well and health is ignored.";
     ENDPOINT_UP = Gauge "weir_endpoint_up" "1 if the endpoint takes new traffic.";
     ENDPOINT_STATE = Gauge "weir_endpoint_state" "1 for the state the endpoint is in.";
     ENDPOINT_REASON = Gauge "weir_endpoint_reason"
         "Always 1; why the endpoint is in its state: what its last check came to.";
     ENDPOINT_REQUESTS = Counter "weir_endpoint_requests_total" "Attempts, by result.";
     ENDPOINT_IN_FLIGHT = Gauge "weir_endpoint_requests_in_flight" "Attempts under way.";
-    ENDPOINT_WEIGHT = Gauge "weir_endpoint_weight" "The endpoint's weight.";
+    ENDPOINT_WEIGHT = Gauge "weir_endpoint_weight"
+        "The endpoint's weight now: less than its own while it warms up.";
     HEALTH_CHECKS = Counter "weir_health_checks_total" "Active checks, by result.";
+    HEALTH_DURATION = Histogram "weir_health_check_duration_seconds"
+        "How long active checks took.";
     WORKER_BUSY = Counter "weir_worker_busy_seconds_total" "Time a worker was not idle.";
     DROPPED = Counter "weir_telemetry_dropped_total"
         "Records thrown away rather than slowing traffic, and series beyond `max_series`.";

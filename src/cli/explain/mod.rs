@@ -241,7 +241,7 @@ pub fn wrap(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::endpoint::Outcome;
-    use crate::endpoint::state::Condition;
+    use crate::endpoint::state::{Told, Why};
 
     fn explained(word: &str) -> bool {
         vocabulary().iter().any(|entry| entry.is(word) && entry.text.lines().count() >= 3)
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_word_of_metrics_is_explained() {
         let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str());
-        for word in outcomes.chain(Condition::WORDS) {
+        for word in outcomes.chain(Told::WORDS).chain(Why::ALL.map(Why::as_str)) {
             assert!(explained(word), "{word}");
         }
     }

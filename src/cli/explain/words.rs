@@ -26,5 +26,18 @@ pub const WORDS: &[(&str, &str)] = &[
     ("not_checked", "Why an endpoint is in its state: no check of it has ended yet."),
     ("passed", "Why an endpoint is in its state: its last checks passed."),
     ("healthy", "A state of an endpoint: it takes new requests."),
+    (
+        "warming",
+        "A state of an endpoint: it takes new requests, but not its whole share yet (slow_start).",
+    ),
     ("unhealthy", "A state of an endpoint: checks failed, it takes no new requests."),
+    (
+        "draining",
+        "A state of an endpoint: it has asked for no new requests, and finishes those it has.",
+    ),
+    (
+        "panic",
+        "A pool of which too few endpoints are well ignores their health (limits.panic_below): the few could not \
+         carry the load.",
+    ),
 ];

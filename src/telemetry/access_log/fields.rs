@@ -23,6 +23,8 @@ pub enum Kind {
     Number,
     /// Milliseconds, with three decimals.
     Millis,
+    /// True; absent: false.
+    Flag,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Text => "text",
             Self::Number => "number",
             Self::Millis => "milliseconds",
+            Self::Flag => "true",
         }
     }
 }
@@ -77,7 +80,8 @@ fields! {
     SERVER_PORT "server.port" Number "Its port.";
     LISTENER "weir.listener" Text "The listener it came on.";
     ROUTE "weir.route" Text "The route it matched; none: no route of the file did.";
-    POOL "weir.pool" Text "The pool it was sent to.";
+    POOL "weir.pool" Text "The pool it was sent to: its route's, or one that stood in for it.";
+    PANIC "weir.panic" Flag "Too few endpoints were well, so health was ignored.";
     ATTEMPTS "weir.attempts" Number "How many endpoints were asked.";
     RESULT "weir.result" Text
         "ok, refused, no_endpoint, upstream_error, timeout, client_gone or internal.";

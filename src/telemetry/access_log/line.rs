@@ -74,6 +74,7 @@ fn fields<const JSON: bool>(record: &Record<'_>, settings: &Settings, line: &mut
     line.word(&fields::LISTENER, record.listener);
     line.word(&fields::ROUTE, record.route);
     line.word(&fields::POOL, record.pool);
+    line.flag(&fields::PANIC, record.panic);
     line.number(&fields::ATTEMPTS, u64::from(record.attempts));
     line.word(&fields::RESULT, record.result);
     line.word(&fields::REASON, record.reason);
@@ -135,6 +136,14 @@ impl<const JSON: bool> Line<'_, JSON> {
         if number > 0 {
             self.begin(field);
             self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        }
+    }
+
+    #[inline(always)]
+    fn flag(&mut self, field: &Field, flag: bool) {
+        if flag {
+            self.begin(field);
+            self.out.extend_from_slice(b"true");
         }
     }
 

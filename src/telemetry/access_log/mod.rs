@@ -135,6 +135,8 @@ pub struct Record<'a> {
     pub listener: &'a str,
     pub route: &'a str,
     pub pool: &'a str,
+    /// Health was ignored.
+    pub panic: bool,
     /// What its route says of its line.
     pub rule: Rule,
     /// `None`: its head could not be understood.
@@ -176,6 +178,7 @@ impl Default for Record<'_> {
             listener: "",
             route: "",
             pool: "",
+            panic: false,
             rule: Rule::default(),
             request: None,
             path: b"",

@@ -37,6 +37,7 @@ fn full() -> Record<'static> {
         listener: "web",
         route: "r",
         pool: "p",
+        panic: true,
         status: 200,
         received: 12,
         sent: 5,
@@ -66,6 +67,7 @@ fn names_and_types_are_those_of_the_table() {
         match kind {
             Some(Kind::Number) => assert!(value.is_u64(), "{name}"),
             Some(Kind::Millis) => assert!(value.is_f64(), "{name}"),
+            Some(Kind::Flag) => assert!(value.is_boolean(), "{name}"),
             Some(Kind::Text) => assert!(value.is_string(), "{name}"),
             None => assert!(headers.contains(&&**name), "{name} is not in the table"),
         }
