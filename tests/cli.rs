@@ -208,7 +208,7 @@ fn init_writes_a_first_file_and_never_over_another() {
     assert!(text(&first.stderr).contains("`weir check`"), "{first:?}");
     let path = directory.path().join("weir.toml");
     let written = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(weir(&["check"]).status.code(), Some(0));
+    assert_eq!(weir(&["check", "--deny-warnings"]).status.code(), Some(0));
     let second = weir(&["init", "health"]);
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second.stderr).contains("--force"), "{second:?}");
@@ -428,4 +428,51 @@ fn help_has_pages_and_knows_a_typo() {
     let typo = help("form-nginx");
     assert_eq!(typo.status.code(), Some(2));
     assert!(text(&typo.stderr).contains("`weir help from-nginx`"), "{typo:?}");
+}
+
+#[test]
+fn whoever_starts_it_learns_its_number_and_when_it_is_ready() {
+    let (a, port) = (Upstream::replying("a"), refusing());
+    let config = one_pool(&[&a]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!(
+        "{config}[metrics]\naddress = \"off\"\n[access_log]\noutput = \"off\"\n"
+    ));
+    let weir = env!("CARGO_BIN_EXE_weir");
+    // The pipe is closed when weir is ready: then the lines that came through it are counted.
+    let run = format!("'{weir}' run --pid-file pid --ready-fd 3 3>&1 >/dev/null 2>&1");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("{{ {run} & }} | wc -l")]).current_dir(directory.path());
+    let output = shell.env_remove("WEIR_CONFIG").output().unwrap();
+    assert_eq!(text(&output.stdout).trim(), "1", "{output:?}");
+    assert!(std::net::TcpStream::connect(port).is_ok(), "ready means that it listens");
+    let pid = std::fs::read_to_string(directory.path().join("pid")).unwrap();
+    let pid = nix::unistd::Pid::from_raw(pid.trim().parse().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    until("it removes the file at its end", || !directory.path().join("pid").exists());
+}
+
+#[test]
+fn a_start_takes_no_time_and_a_check_before_it_starts_nothing() {
+    let (a, port) = (Upstream::replying("a"), refusing());
+    let config = one_pool(&[&a]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!("{config}[metrics]\naddress = \"off\"\n"));
+    let nobody = Spawned::run(directory.path(), &["run", "--ready-fd", "77"]);
+    assert_eq!(nobody.status.code(), Some(2), "{nobody:?}");
+    let check = Spawned::run(directory.path(), &["run", "--check"]);
+    assert_eq!((check.status.code(), text(&check.stderr)), (Some(0), String::new()));
+    // The machine may be busy with other tests: the best of some counts.
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let mut weir = Spawned::start(directory.path(), &["run"]);
+        let mut said = String::new();
+        until("it is ready", || {
+            said.push_str(&weir.said_so_far());
+            said.contains("ready in ") && said.contains(" ms\n")
+        });
+        let took = said.rsplit("ready in ").next().unwrap().split(' ').next().unwrap();
+        times.push(took.parse::<u64>().unwrap());
+        weir.signal("TERM");
+        until("it ends", || weir.child().try_wait().unwrap().is_some());
+    }
+    assert!(times.iter().any(|took| *took < 100), "{times:?}");
 }

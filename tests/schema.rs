@@ -153,6 +153,8 @@ fn good_files_fit() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(check(&text), Vec::<String>::new(), "{}", path.display());
     }
+    let variable = "[runtime]\ndrain_timeout = \"${DRAIN:-5s}\"\n";
+    assert_eq!(check(variable), Vec::<String>::new());
     let table = "[pools.a]\nendpoints = [\"localhost:1\"]\nbalance = { random = {} }\n";
     assert_eq!(check(table), Vec::<String>::new());
 }

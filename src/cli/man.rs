@@ -68,7 +68,7 @@ fn file_page() -> String {
         env!("CARGO_PKG_VERSION")
     );
     for section in sections() {
-        page.push_str(&format!(".SH {}\n", roff(&section.header())));
+        page.push_str(&format!(".SH {}\n", roff(section.header().trim_start_matches("# "))));
         if !section.about.is_empty() {
             page.push_str(&format!("{}\n", roff(&section.about)));
         }

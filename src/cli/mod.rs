@@ -64,10 +64,7 @@ struct Cli {
 enum Command {
     /// Run in the foreground.
     #[command(before_help = "Example: weir run -c /etc/weir/weir.toml")]
-    Run {
-        /// The file, if not that of -c.
-        file: Option<PathBuf>,
-    },
+    Run(run::Args),
     /// Run without a file: listen here, spread requests over these.
     #[command(before_help = "Example: weir proxy :8080 127.0.0.1:3000 127.0.0.1:3001")]
     Proxy(proxy::Args),
@@ -164,8 +161,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let options = Options { set: cli.set, ..Options::default() };
     let exit = match command {
-        Command::Run { file } => run::run(file.or(config).as_deref(), options),
-        Command::Proxy(args) => proxy::proxy(&args),
+        Command::Run(args) => run::run(&args, config.as_deref(), options),
+        Command::Proxy(args) => proxy::proxy(&args, &options.set),
         Command::Demo { script, keep } => demo::demo(script, keep),
         Command::Init(args) => init::init(&args, config),
         Command::Check(args) => check::check(&args, config.as_deref(), &options),

@@ -8,7 +8,7 @@ use std::io;
 use toml::Value;
 
 use super::check::style;
-use super::run::serve;
+use super::run::{self, serve};
 use super::{Exit, say_exactly, tell};
 use crate::balance;
 use crate::config::{compile, parse};
@@ -36,8 +36,12 @@ pub struct Args {
 }
 
 /// Runs the proxy, or prints its configuration.
-pub fn proxy(args: &Args) -> Exit {
+pub fn proxy(args: &Args, set: &[String]) -> Exit {
     let since = Clock::new();
+    if !set.is_empty() {
+        tell("weir: there is no file to --set a key of: write one, from weir proxy … --print\n");
+        return Exit::Usage;
+    }
     let text = match args.toml() {
         Ok(text) => text,
         Err(sentence) => {
@@ -50,7 +54,9 @@ pub fn proxy(args: &Args) -> Exit {
             say_exactly(&text);
             Exit::Ok
         }
-        Ok(first) => serve(first, Box::new(Text(text)), "weir proxy", &since),
+        Ok(first) => {
+            serve(first, Box::new(Text(text)), "weir proxy", &since, &run::Args::default())
+        }
         Err(report) => {
             tell(&format!("{}{}\n", report.render(style(&io::stderr())), report.summary()));
             Exit::Usage

@@ -32,7 +32,9 @@ pub struct Key {
 
 /// Every section that the reference shows, in its order. One that is shown twice is one section.
 pub fn sections() -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
+    // What stands above the first header is of no section.
+    let mut sections =
+        vec![Section { path: String::new(), about: String::new(), keys: Vec::new() }];
     let mut above: Vec<&str> = Vec::new();
     let mut at = 0;
     let mut lines = TEXT.lines();
@@ -75,7 +77,7 @@ impl Section {
     /// Adds an entry. Of two with one key the first one counts.
     fn add(&mut self, entry: &str, about: String) {
         let Some((key, value)) = entry.split_once('=') else { return };
-        let path = format!("{}.{}", self.path, key.trim());
+        let path = format!("{}.{}", self.path, key.trim()).trim_start_matches('.').to_owned();
         if self.keys.iter().all(|key| key.path != path) {
             let is_default = !about.is_empty() && !about.starts_with("e.g.");
             let about = about.trim_start_matches("e.g.").trim_start().to_owned();
@@ -89,8 +91,11 @@ impl Section {
         key.path.strip_prefix(&*self.path).unwrap_or(&key.path).trim_start_matches('.')
     }
 
-    /// "[pools.NAME.health]"
+    /// "[pools.NAME.health]"; of what is above the first header, that.
     pub fn header(&self) -> String {
+        if self.path.is_empty() {
+            return String::from("# above the first [header]");
+        }
         format!("[{}]", self.path.replace('*', "NAME"))
     }
 }

@@ -1,7 +1,8 @@
 //! `weir run`: load, compile, start the process, and obey signals until it ends.
 
-use std::io;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,17 +20,36 @@ use crate::runtime::process::Process;
 use crate::runtime::{Blueprint, Loader};
 use crate::telemetry::log;
 
+/// `weir run`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// The file, if not that of -c.
+    pub file: Option<PathBuf>,
+    /// Run nothing: only look whether the configuration is in order.
+    #[arg(long)]
+    check: bool,
+    /// Write the process's number into this file, and remove it at the end.
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// When ready, write a line to this descriptor, a pipe, and close it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(3..))]
+    ready_fd: Option<i32>,
+}
+
 /// Runs the file, or the one that is found, until a signal ends it.
-pub fn run(file: Option<&Path>, options: Options) -> Exit {
+pub fn run(args: &Args, config: Option<&Path>, options: Options) -> Exit {
     let since = Clock::new();
-    let path = config::find(file);
+    let path = config::find(args.file.as_deref().or(config));
     let files = Files::with(&path, options);
     match files.first() {
         Ok((first, warnings)) => {
             if !warnings.is_empty() {
                 tell(&format!("{}{}\n", warnings.render(style(&io::stderr())), warnings.summary()));
             }
-            serve(first, Box::new(files), &path.display().to_string(), &since)
+            if args.check {
+                return Exit::Ok;
+            }
+            serve(first, Box::new(files), &path.display().to_string(), &since, args)
         }
         Err(report) => {
             tell(&format!("{}{}\n", report.render(style(&io::stderr())), report.summary()));
@@ -39,7 +59,21 @@ pub fn run(file: Option<&Path>, options: Options) -> Exit {
 }
 
 /// Runs a configuration until a signal ends it. `source`: where it comes from; `since`: when weir began.
-pub fn serve(first: Blueprint, loader: Box<dyn Loader>, source: &str, since: &Clock) -> Exit {
+pub fn serve(
+    first: Blueprint,
+    loader: Box<dyn Loader>,
+    source: &str,
+    since: &Clock,
+    args: &Args,
+) -> Exit {
+    // Before weir opens anything itself: what is open now was handed over.
+    let ready = match args.ready_fd.map(Pipe::open).transpose() {
+        Ok(pipe) => pipe,
+        Err(error) => {
+            tell(&format!("weir: --ready-fd is not a pipe that was handed over: {error}\n"));
+            return Exit::Usage;
+        }
+    };
     let log = match log::start(terminal::level(), style(&io::stderr()) == Style::Colour) {
         Ok(log) => log,
         Err(error) => {
@@ -59,6 +93,13 @@ pub fn serve(first: Blueprint, loader: Box<dyn Loader>, source: &str, since: &Cl
             return Exit::Failed;
         }
     };
+    let _pid = match args.pid_file.as_deref().map(PidFile::write).transpose() {
+        Ok(file) => file,
+        Err(error) => {
+            tell(&format!("weir: the file for the process's number cannot be written: {error}\n"));
+            return Exit::of(&error);
+        }
+    };
     let banner = Banner::new(&first, source);
     let process = match Process::start(first, loader) {
         Ok(process) => process,
@@ -68,9 +109,49 @@ pub fn serve(first: Blueprint, loader: Box<dyn Loader>, source: &str, since: &Cl
         }
     };
     whisper(&banner.text(&process, since.now()));
+    if let Some(Err(error)) = ready.map(Pipe::tell) {
+        tracing::warn!(%error, "nobody was told on --ready-fd");
+    }
     signals.obey(process);
     log.flush();
     Exit::Ok
+}
+
+/// The file with the process's number, while it lives.
+struct PidFile<'a>(&'a Path);
+
+impl<'a> PidFile<'a> {
+    fn write(path: &'a Path) -> io::Result<Self> {
+        fs::write(path, format!("{}\n", std::process::id()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PidFile<'_> {
+    fn drop(&mut self) {
+        // Whoever has removed it already wanted that.
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+/// To whoever started weir and waits for a line.
+struct Pipe {
+    descriptor: i32,
+    end: File,
+}
+
+impl Pipe {
+    fn open(descriptor: i32) -> io::Result<Self> {
+        let end = File::options().write(true).open(format!("/proc/self/fd/{descriptor}"))?;
+        Ok(Self { descriptor, end })
+    }
+
+    /// Tells it, and closes both ends: who waits for that sees it too.
+    fn tell(mut self) -> io::Result<()> {
+        self.end.write_all(b"\n")?;
+        nix::unistd::close(self.descriptor)?;
+        Ok(())
+    }
 }
 
 /// The signals a process obeys.

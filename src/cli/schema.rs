@@ -27,6 +27,7 @@ fn document() -> Value {
     other.transform(&mut schema);
     WithoutNull.transform(&mut schema);
     WithWords.transform(&mut schema);
+    WithVariables.transform(&mut schema);
     schema.insert(String::from("$schema"), json!("http://json-schema.org/draft-04/schema#"));
     schema.insert(String::from("title"), json!("weir.toml"));
     schema.to_value()
@@ -50,6 +51,18 @@ impl Transform for WithoutNull {
                 let only = all.remove(0);
                 object.insert(String::from("type"), only);
             }
+        }
+    }
+}
+
+/// A text may have a variable in it, whatever it must look like in the end.
+struct WithVariables;
+
+impl Transform for WithVariables {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        if let Some(Value::String(pattern)) = schema.get_mut("pattern") {
+            *pattern = format!("{pattern}|[$][{{]");
         }
     }
 }

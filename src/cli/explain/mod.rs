@@ -128,6 +128,7 @@ fn vocabulary() -> Vec<Entry> {
         all.push(section(one));
         all.extend(one.keys.iter().map(|entry| key(&sections, one, entry)));
     }
+    all.extend(config::keys().iter().filter_map(|key| groups(&sections, key)));
     let fields = FIELDS.iter().map(|field| (field.name, field.about));
     all.push(list("access_log", "The fields of a line in JSON or logfmt", fields));
     let every = metrics::ALL.iter().map(|metric| (metric.name, metric.help));
@@ -135,6 +136,14 @@ fn vocabulary() -> Vec<Entry> {
     let kinds = balance::KINDS.iter().map(|kind| (kind.name, kind.about));
     all.push(list("balance", "The words of `balance`", kinds));
     all
+}
+
+/// A section that consists of sections, as `defaults` does.
+fn groups(all: &[Section], key: &str) -> Option<Entry> {
+    let inner = |one: &&Section| one.path.split('.').next() == Some(key);
+    let headers: Vec<String> = all.iter().filter(inner).map(Section::header).collect();
+    let text = format!("{key}\n\nSections, each with its page:\n\n    {}", headers.join("\n    "));
+    (headers.len() > 1).then(|| Entry::new("group", &[key], text))
 }
 
 /// What there is of one sort.
