@@ -373,7 +373,7 @@ fn sigterm_cuts_what_does_not_end_in_time_and_says_how_much() {
     assert!(client.rest().is_err() || client.is_closed());
     let (code, said) = ended(weir);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("no new connections") && said.contains("connections=1"), "{said}");
+    assert!(said.contains("no new connections") && said.contains("\"connections\":1"), "{said}");
     assert!(said.contains("connections were cut"), "{said}");
 }
 

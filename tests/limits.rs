@@ -260,7 +260,7 @@ fn a_crowd_of_clients_leaves_descriptors_for_endpoints_and_metrics() {
         said.contains("accepting again")
     });
     said.push_str(&weir.said());
-    assert!(said.contains("limit=64") && said.contains("max_connections="), "{said}");
+    assert!(said.contains("\"limit\":64") && said.contains("\"max_connections\":"), "{said}");
     assert_eq!(said.matches("accepting is paused").count(), 1, "{said}");
     assert_eq!(said.matches("accepting again").count(), 1, "{said}");
 }

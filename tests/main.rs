@@ -20,6 +20,7 @@ mod http1;
 mod interim;
 mod language;
 mod limits;
+mod log;
 mod lying_endpoints;
 mod metrics;
 mod no_side_effects;

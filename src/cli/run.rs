@@ -74,13 +74,11 @@ pub fn serve(
             return Exit::Usage;
         }
     };
-    let log = match log::start(terminal::level(), style(&io::stderr()) == Style::Colour) {
-        Ok(log) => log,
-        Err(error) => {
-            tell(&format!("weir: {error}\n"));
-            return Exit::Failed;
-        }
-    };
+    let colours = style(&io::stderr()) == Style::Colour;
+    if let Err(error) = log::start(&first.log, terminal::level(), colours) {
+        tell(&format!("weir: {error}\n"));
+        return Exit::Failed;
+    }
     match descriptors::raise_limit() {
         Ok((before, after)) => tracing::debug!(before, after, "limit on open descriptors"),
         Err(error) => tracing::warn!(%error, "the limit on open descriptors stays as it is"),
@@ -113,7 +111,7 @@ pub fn serve(
         tracing::warn!(%error, "nobody was told on --ready-fd");
     }
     signals.obey(process);
-    log.flush();
+    log::flush();
     Exit::Ok
 }
 

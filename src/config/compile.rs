@@ -80,6 +80,7 @@ pub fn compile(
         process: config.runtime.clone(),
         shards,
         metrics: config.metrics.clone(),
+        log: config.log.clone(),
         access_log: config.access_log.clone(),
         fingerprint: fingerprint(config),
     })

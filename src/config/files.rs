@@ -47,6 +47,9 @@ impl Files {
         if let Some(directory) = loaded.directory(&["access_log", "output"]) {
             loaded.config.access_log.output.within(&directory);
         }
+        if let Some(directory) = loaded.directory(&["log", "output"]) {
+            loaded.config.log.output.within(&directory);
+        }
         Ok(loaded)
     }
 }

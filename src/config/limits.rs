@@ -5,12 +5,12 @@
 use std::mem;
 
 use super::{Config, Tree};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, nearest, shown};
 use crate::h1::MAX_FIELDS;
 use crate::message::target::normalise;
 use crate::policy::{Timeouts, timeouts as times};
 use crate::telemetry::counter::Buckets;
-use crate::telemetry::metrics;
+use crate::telemetry::{log, metrics};
 use crate::unit::{Duration, Name, Size};
 use crate::{listener, policy};
 
@@ -30,6 +30,7 @@ pub fn limits(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
         check.number(&["listeners", name, "limits", "trailers"], limits.trailers, 0, most);
     }
     check.metrics(&config.metrics);
+    check.levels(&config.log);
     let log = &config.access_log;
     let (least, most) = (Size::from_bytes(0), Size::from_kib(1024));
     check.size(&["access_log", "buffer"], log.buffer, least, most);
@@ -153,6 +154,21 @@ impl Check<'_> {
         let at = self.tree.value(&["metrics", "buckets"]);
         self.found.push(Diagnostic::new(Code::E0105, at, problem, label));
         self.path_of_metrics(config);
+    }
+
+    /// Levels are for modules that there are.
+    fn levels(&mut self, config: &log::Config) {
+        for name in config.levels.keys().filter(|name| !log::MODULES.contains(&&***name)) {
+            let said = shown(name);
+            let near = nearest(name, log::MODULES);
+            let (write, label) = near.map_or_else(
+                || (log::MODULES.join("`, `"), "none of them".to_owned()),
+                |near| (near.to_owned(), format!("did you mean `{near}`?")),
+            );
+            let problem = format!("weir has no module `{said}`: write `{write}`");
+            let at = self.tree.key(&["log", "levels", name]);
+            self.found.push(Diagnostic::new(Code::E0301, at, problem, label));
+        }
     }
 
     fn path_of_metrics(&mut self, config: &metrics::Config) {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::telemetry::{access_log, metrics};
+use crate::telemetry::{access_log, log, metrics};
 use crate::unit::{Name, OneOrMany};
 use crate::{listener, policy, pool, route, runtime};
 
@@ -73,6 +73,8 @@ pub struct Config {
     pub runtime: runtime::Config,
     /// The port that serves /metrics, /livez and /readyz.
     pub metrics: metrics::Config,
+    /// What weir says about itself.
+    pub log: log::Config,
     /// One line per request.
     pub access_log: access_log::Config,
     /// Where clients connect, by name.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::listener::{Listener, Settings};
 use crate::net::address::Listen;
 use crate::snapshot::Snapshot;
-use crate::telemetry::{access_log, metrics};
+use crate::telemetry::{access_log, log, metrics};
 use crate::unit::{Auto, Duration};
 
 mod bound;
@@ -68,6 +68,8 @@ pub struct Blueprint {
     pub shards: usize,
     /// Where metrics are served.
     pub metrics: metrics::Config,
+    /// What weir says about itself.
+    pub log: log::Config,
     /// The access log.
     pub access_log: access_log::Config,
     /// Two configurations that say the same have the same.

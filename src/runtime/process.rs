@@ -35,8 +35,8 @@ use crate::net::descriptors::{Budget, Descriptors};
 use crate::net::places::Places;
 use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
-use crate::telemetry::access_log;
 use crate::telemetry::counter::{Buckets, PerWorker};
+use crate::telemetry::{access_log, log};
 use crate::unit::Name;
 
 /// A running weir. Dropped, it stops at once.
@@ -77,6 +77,9 @@ impl Running {
         Open { blueprint: &self.blueprint, addresses }
     }
 }
+
+/// What the two logs need, open already.
+type Outputs = (access_log::Opened, log::Opened);
 
 impl Process {
     /// Starts: all ports are bound when it returns.
@@ -138,7 +141,7 @@ impl Process {
                 metrics: None,
             }),
         });
-        core.apply(&mut core.running.lock(), bound, access_log::Opened::default());
+        core.apply(&mut core.running.lock(), bound, Outputs::default());
         let (clients, connections) = (core.shared.connections.limit(), budget.connections());
         let Budget { limit, own, reserve } = budget;
         tracing::info!(limit, own, reserve, connections, max_connections = clients, "descriptors");
@@ -210,8 +213,9 @@ impl Process {
 }
 
 impl Process {
-    /// Opens the access log's file anew, after somebody has moved it away.
+    /// Opens the files of both logs anew, after somebody has moved them away.
     pub fn reopen(&self) {
+        log::reopen();
         self.core.log.reopen();
     }
 
@@ -278,8 +282,7 @@ impl Core {
         let open = running.open();
         let workers = running.workers.len();
         let bound = bind(&next, Some(&open), workers, &self.control).map_err(|e| e.to_string())?;
-        let opened =
-            self.log.prepare(&next.access_log).map_err(|error| format!("[access_log] {error}"))?;
+        let outputs = self.outputs(&next)?;
         if next.workers != running.workers.len() {
             tracing::warn!("`runtime.workers` needs a restart; all else is active");
         }
@@ -287,12 +290,19 @@ impl Core {
             tracing::warn!("`metrics.buckets` needs a restart; all else is active");
         }
         running.blueprint = next;
-        self.apply(running, bound, opened);
+        self.apply(running, bound, outputs);
         Ok(Reloaded::Accepted)
     }
 
+    /// Opens what the logs of a blueprint need. Nothing has changed when it fails.
+    fn outputs(&self, next: &Blueprint) -> Result<Outputs, String> {
+        let log = log::prepare(&next.log).map_err(|error| format!("[log] {error}"))?;
+        let access_log = self.log.prepare(&next.access_log);
+        Ok((access_log.map_err(|error| format!("[access_log] {error}"))?, log))
+    }
+
     /// Puts the running blueprint to work on sockets that are bound and outputs that are open already.
-    fn apply(&self, running: &mut Running, bound: Bound, opened: access_log::Opened) {
+    fn apply(&self, running: &mut Running, bound: Bound, outputs: Outputs) {
         let _within = self.control.enter();
         self.source.says(running.blueprint.hash());
         if let Some((address, socket)) = bound.metrics {
@@ -306,7 +316,9 @@ impl Core {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
         *self.source.config.lock() = running.blueprint.metrics.clone();
-        self.log.set(&running.blueprint.access_log, opened);
+        let (access_log, log) = outputs;
+        self.log.set(&running.blueprint.access_log, access_log);
+        log::obey(&running.blueprint.log, log);
         let more = running.blueprint.listeners.len().saturating_sub(self.listening);
         let budget = self.budget.with(more * running.workers.len());
         self.shared.descriptors.places.set_limit(budget.connections());

@@ -35,7 +35,10 @@ pub enum Output {
 
 impl Output {
     /// Reads what is written in the file.
-    fn read(text: &str) -> Result<Self, Fault> {
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn read(text: &str) -> Result<Self, Fault> {
         match text {
             "stdout" => return Ok(Self::Stdout),
             "stderr" => return Ok(Self::Stderr),
