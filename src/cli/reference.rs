@@ -174,7 +174,7 @@ mod tests {
         let all = || sections.iter().flat_map(|section| &section.keys);
         let drain = all().find(|key| key.path == "pools.*.drain").unwrap();
         assert_eq!((&*drain.value, drain.is_default), ("\"30s\"", true));
-        assert!(drain.about.starts_with("duration;") && drain.about.ends_with("this long"));
+        assert!(drain.about.starts_with("duration;") && drain.about.ends_with("is the same"));
         let endpoints = all().find(|key| key.path == "pools.*.endpoints").unwrap();
         assert!(!endpoints.is_default && endpoints.about.contains("weight: int"));
         let health = sections.iter().find(|one| one.path == "pools.*.health").unwrap();
