@@ -476,3 +476,28 @@ fn a_start_takes_no_time_and_a_check_before_it_starts_nothing() {
     }
     assert!(times.iter().any(|took| *took < 100), "{times:?}");
 }
+
+#[test]
+fn health_is_an_exit_code() {
+    let (a, port, metrics) = (Upstream::replying("a"), refusing(), refusing());
+    let config = one_pool(&[&a]).replace("127.0.0.1:0", &port.to_string());
+    let directory = directory(&format!(
+        "{config}[metrics]\naddress = \":{}\"\n[runtime]\nshutdown_delay = \"1h\"\n",
+        metrics.port()
+    ));
+    let health = |arguments: &[&str]| {
+        let output = Spawned::run(directory.path(), &[&["health"], arguments].concat());
+        (output.status.code().unwrap(), text(&output.stdout))
+    };
+    assert_eq!(health(&[]), (69, String::new()));
+    let mut weir = Spawned::start(directory.path(), &["run"]);
+    until("it is ready", || health(&[]) == (0, "ready\n".to_owned()));
+    assert_eq!(health(&["--live"]), (0, "alive\n".to_owned()));
+    weir.signal("TERM");
+    until("it is ready no more", || health(&[]) == (1, "not ready\n".to_owned()));
+    assert_eq!(health(&["--live"]).0, 0);
+    let json: serde_json::Value = serde_json::from_str(&health(&["--json"]).1).unwrap();
+    assert_eq!((&json["schema"], &json["well"]), (&1.into(), &false.into()));
+    weir.signal("TERM");
+    until("it ends", || weir.child().try_wait().unwrap().is_some());
+}

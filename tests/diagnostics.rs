@@ -112,7 +112,7 @@ fn a_file_that_is_not_there_is_answered_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weir.toml");
     let missing = config::load(&path).unwrap_err();
-    assert!(missing.render(Style::Plain).contains("no such file: write one, or `weir demo`"));
+    assert!(missing.render(Style::Plain).contains("no such file: write one, as `weir init` does"));
     let directory = config::load(folder.path()).unwrap_err();
     assert!(directory.render(Style::Plain).contains("is a directory: name the file in it"));
     fs::write(&path, b"# ok\n\xff").unwrap();

@@ -15,6 +15,7 @@ mod demo;
 mod explain;
 mod file;
 mod fmt;
+mod health;
 mod help;
 mod init;
 mod man;
@@ -93,6 +94,9 @@ enum Command {
     /// Explain a word: a code, a key, a metric, a field or a reason of the access log.
     #[command(before_help = "Example: weir explain E0201")]
     Explain(explain::Args),
+    /// Ask a running weir whether it is ready: the exit code is the answer.
+    #[command(before_help = "Example: weir health || echo not ready")]
+    Health(health::Args),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(before_help = "Example: weir schema > weir.schema.json")]
     Schema,
@@ -119,6 +123,8 @@ pub enum Exit {
     Failed = 1,
     /// Wrong usage.
     Usage = 2,
+    /// No running weir answers.
+    Unavailable = 69,
     /// Not permitted: a port, a file.
     Denied = 77,
     /// Invalid configuration.
@@ -174,6 +180,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
         Command::Show(args) => show::show(&args, config.as_deref(), &options),
         Command::Explain(args) => explain::explain(&args),
+        Command::Health(args) => health::health(&args, config.as_deref(), &options),
         Command::Schema => schema::schema(),
         Command::Completions(args) => man::completions(&args, commands(cli.color)),
         Command::Man(args) => man::man(&args, commands(cli.color)),

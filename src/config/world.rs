@@ -162,7 +162,9 @@ pub fn unreadable(path: &Path, error: &io::Error, included: bool) -> Diagnostic 
             format!("{name}: no such file: write one, or remove it here")
         }
         ErrorKind::NotFound => {
-            format!("{name}: no such file: write one, or `weir demo` to look first")
+            format!(
+                "{name}: no such file: write one, as `weir init` does, or see `weir demo` first"
+            )
         }
         ErrorKind::IsADirectory if included => {
             format!("{name} is a directory: write \"{name}/*.toml\" for the files in it")
