@@ -271,3 +271,69 @@ fn lines_are_valid_whatever_clients_send() {
         }
     }
 }
+
+/// What goes wrong has a reason, and whatever goes wrong has one line.
+#[test]
+fn every_failure_has_its_reason_and_every_request_one_line() {
+    let a = Upstream::scripted(|mut peer| {
+        let request = peer.request().unwrap_or_default();
+        match request.split(' ').nth(1).unwrap_or_default() {
+            "/reset" => {}
+            "/aborted" => peer.send("HTTP/1.1 200"),
+            "/protocol" => peer.send("no HTTP\r\n\r\n"),
+            "/truncated" => peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na"),
+            "/bad_answer_body" => {
+                peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n");
+            }
+            "/gone" => while peer.request().is_some() {},
+            _ => peer.reply("hello"),
+        }
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log");
+    let text = logging(&a, &format!("output = \"{}\"", path.display()))
+        + &format!(
+            "[routes.dead]\npath = \"/dead\"\npool = \"dead\"\n[pools.dead]\nendpoints = [\"{}\"]\n\
+             [routes.small]\npath = \"/small\"\npool = \"p\"\nmax_body = \"1B\"\n\
+             [routes.closed]\npath = \"/closed\"\npool = \"p\"\naccess.deny = \"127.0.0.1\"\n",
+            refusing()
+        );
+    let weir = Weir::start(text);
+    let head = |method: &str, path: &str, fields: &str| {
+        format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+    };
+    let cases = [
+        (head("GET", "/", ""), ""),
+        (head("GET", "/dead", ""), "connect_failure"),
+        (head("POST", "/small", "Content-Length: 2\r\n") + "ab", "body_too_large"),
+        (head("GET", "/closed", ""), "access"),
+        (head("POST", "/reset", ""), "reset"),
+        (head("GET", "/aborted", ""), "aborted"),
+        (head("GET", "/protocol", ""), "protocol"),
+        (head("GET", "/truncated", ""), "truncated"),
+        (head("GET", "/bad_answer_body", ""), "bad_answer_body"),
+        (head("POST", "/", "Transfer-Encoding: chunked\r\n") + "x\r\n", "bad_body"),
+        (head("GET", "/", "A b\r\n"), "bad_request"),
+        (head("GET", &format!("/{}", "a".repeat(9000)), ""), "line_too_long"),
+        (head("GET", "/", &"a: b\r\n".repeat(101)), "head_too_large"),
+        (head("POST", "/", "Transfer-Encoding: gzip\r\n"), "unknown_coding"),
+        (String::from("GET / HTTP/3.0\r\nHost: a\r\n\r\n"), "unknown_version"),
+        (head("CONNECT", "a:1", ""), "connect_method"),
+        (head("GET", "/gone", ""), "client_gone"),
+    ];
+    for (at, (request, reason)) in cases.iter().enumerate() {
+        let mut client = weir.connect();
+        client.send(request);
+        if *reason == "client_gone" {
+            a.until_requests(a.requests().max(1));
+            drop(client);
+        } else {
+            let _ = client.try_answer();
+        }
+        let line = &lines(&path, at + 1)[at];
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(json["weir.reason"].as_str().unwrap_or_default(), *reason, "{line}");
+        assert_eq!(json["weir.result"] == "ok", reason.is_empty(), "{line}");
+    }
+    weir.until_metric("weir_http_requests_total", cases.len() as f64);
+}
