@@ -191,7 +191,11 @@ fn settle_authority(head: &mut Head, at: Span) -> Result<(), Fault> {
         head.authority = head.append(&lower);
     }
     let start = head.authority.start as usize;
-    head.host = Span::new(start..start + found.host);
+    let host = &head.bytes[start..start + found.host];
+    // A name with a dot at its end is the same name (RFC 3986, 3.2.2).
+    let length =
+        host.strip_suffix(b".").filter(|name| !name.is_empty()).map_or(found.host, <[u8]>::len);
+    head.host = Span::new(start..start + length);
     Ok(())
 }
 

@@ -42,8 +42,8 @@ impl HeaderName {
         Some(head.slice(found.value))
     }
 
-    /// Whether the fields of this name are as they must be: one that is accepted will do, and `absent` wants none.
-    /// What is not passed on does not count, unless it speaks of the connection, such as Upgrade.
+    /// Whether all fields of this name are as they must be; if there is none, whether that is. What is not passed on
+    /// does not count, unless it speaks of the connection, such as Upgrade.
     pub fn meets(&self, head: &Head, matcher: &Matcher) -> bool {
         let mut values = head
             .fields
@@ -54,7 +54,7 @@ impl HeaderName {
             .peekable();
         match values.peek() {
             None => matcher.accepts(None),
-            Some(_) => values.any(|value| matcher.accepts(Some(value))),
+            Some(_) => values.all(|value| matcher.accepts(Some(value))),
         }
     }
 }
@@ -88,9 +88,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_accepted_field_will_do() {
+    fn all_fields_of_a_name_count() {
         let mut head = Head::default();
-        head.add(Known::Other, "X-Beta", "0");
+        head.add(Known::Other, "X-Beta", "1");
         head.add(Known::Other, "x-beta", "1");
         head.add(Known::Other, "x-old", "1");
         head.fields[2].removed = true;
@@ -99,7 +99,10 @@ mod tests {
         assert!(name("x-BETA").meets(&head, &is("1")) && !name("x-beta").meets(&head, &is("2")));
         assert!(!name("x-beta").meets(&head, &Matcher::Absent));
         assert!(name("x-old").meets(&head, &Matcher::Absent), "it is not passed on");
-        assert_eq!(name("x-beta").first(&head), Some(&b"0"[..]));
+        assert_eq!(name("x-beta").first(&head), Some(&b"1"[..]));
+        head.add(Known::Other, "x-beta", "2");
+        assert!(!name("x-beta").meets(&head, &is("1")) && !name("x-beta").meets(&head, &is("2")));
+        assert!(name("x-beta").meets(&head, &Matcher::Present));
         assert_eq!(name("x-old").first(&head), None);
         assert!(HeaderName::new("a b").is_none() && HeaderName::new("").is_none());
     }

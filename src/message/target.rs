@@ -87,6 +87,14 @@ pub fn normalise(path: &[u8]) -> Result<Option<Vec<u8>>, Invalid> {
     Ok((resolved != path).then_some(resolved))
 }
 
+/// A path of the file, or a part of it, as paths of requests are: what is matched is what is forwarded.
+pub fn normal(path: &str) -> String {
+    let rooted = format!("/{}", path.strip_prefix('/').unwrap_or(path));
+    let normal = normalise(rooted.as_bytes()).ok().flatten();
+    let normal = normal.and_then(|normal| String::from_utf8(normal).ok()).unwrap_or(rooted);
+    if path.starts_with('/') { normal } else { normal[1..].to_owned() }
+}
+
 fn decode(path: &[u8]) -> Result<Vec<u8>, Invalid> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;

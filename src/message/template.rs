@@ -160,7 +160,11 @@ impl Variable {
             Self::ClientIp => write_address(x.client.address, out),
             Self::Host => out.extend_from_slice(head.host().as_bytes()),
             Self::Method => out.extend_from_slice(head.method_text().as_bytes()),
-            Self::Path => out.extend_from_slice(head.slice(x.asked)),
+            Self::Path => {
+                let path = head.slice(x.asked);
+                // `OPTIONS *` asks about no path.
+                out.extend_from_slice(if path == b"*" { b"/" } else { path });
+            }
             Self::Segment(_, Some(at)) => {
                 let mut segments = head.slice(x.asked).split(|b| *b == b'/').skip(1);
                 out.extend_from_slice(segments.nth(*at).unwrap_or_default());

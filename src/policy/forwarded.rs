@@ -3,7 +3,7 @@
 //! What clients say of themselves in these fields is taken away, unless the listener trusts them: an endpoint that
 //! reads them must be able to believe them (threats.md, row 25). The last element of a list is always weir's.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use schemars::JsonSchema;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::message::exchange::Client;
 use crate::message::head::{Field, Head, Known, Span};
+use crate::message::header_name::HeaderName;
 use crate::message::template::write_address;
 
 /// Which fields tell of the client.
@@ -79,18 +80,24 @@ impl Forwarded {
 }
 
 /// The client's address as believed proxies tell it: in their list, the last that is none of them. `None`: they
-/// do not tell.
+/// do not tell. What cannot be understood, or is told in two ways, is nobody's address: 0.0.0.0, which no list lets
+/// in.
 pub fn origin(head: &Head, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
-    let known = [Known::XForwardedFor, Known::Forwarded]
-        .into_iter()
-        .find(|known| head.fields.iter().any(|field| field.known == *known && !field.removed))?;
+    match [Known::XForwardedFor, Known::Forwarded].map(|known| last(head, known, &trusts)) {
+        [Some(one), Some(other)] if one != other => Some(NOBODY),
+        [one, other] => one.or(other),
+    }
+}
+
+/// The last address in one list that is no proxy's.
+fn last(head: &Head, known: Known, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let lists = head.fields.iter().rev().filter(|field| field.known == known && !field.removed);
     let elements = lists.flat_map(|field| head.slice(field.value).rsplit(|b| *b == b','));
     let mut origin = None;
-    for element in elements {
+    // Empty elements say nothing (RFC 9110, 5.6.1).
+    for element in elements.filter(|element| !element.trim_ascii().is_empty()) {
         let told = if known == Known::Forwarded { node(element) } else { Some(element) };
-        // What cannot be understood ends what can be believed.
-        let Some(address) = told.and_then(address) else { break };
+        let address = told.and_then(address).unwrap_or(NOBODY);
         origin = Some(address);
         if !trusts(address) {
             break;
@@ -98,6 +105,8 @@ pub fn origin(head: &Head, trusts: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     }
     origin
 }
+
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What an element of `Forwarded` says in `for` (RFC 7239, 5.2).
 fn node(element: &[u8]) -> Option<&[u8]> {
@@ -148,6 +157,11 @@ fn tell(
     head.fields.push(Field { name, value, known, removed: false });
 }
 
+/// Whether a header tells of clients, as proxies do.
+pub fn tells_of_clients(name: &HeaderName) -> bool {
+    is_telling(name.known()) || is_of_the_family(name.known(), name.as_str().as_bytes())
+}
+
 /// `X-Forwarded-Prefix`, `-Ssl` and others of the family that somebody may believe.
 fn is_of_the_family(known: Known, name: &[u8]) -> bool {
     known == Known::Other
@@ -189,13 +203,16 @@ mod tests {
             (&[(XForwardedFor, "1.1.1.1, 2.2.2.2 ,127.0.0.1")], Some("2.2.2.2")),
             (&[(XForwardedFor, "1.1.1.1"), (XForwardedFor, "127.0.0.1")], Some("1.1.1.1")),
             (&[(XForwardedFor, "127.0.0.2, 127.0.0.1")], Some("127.0.0.2")),
-            (&[(XForwardedFor, "1.1.1.1, secret, 127.0.0.1")], Some("127.0.0.1")),
-            (&[(XForwardedFor, "unknown")], None),
+            (&[(XForwardedFor, "1.1.1.1, secret, 127.0.0.1")], Some("0.0.0.0")),
+            (&[(XForwardedFor, "unknown")], Some("0.0.0.0")),
+            (&[(XForwardedFor, "1.1.1.1, ,127.0.0.1,"), (XForwardedFor, "")], Some("1.1.1.1")),
+            (&[(XForwardedFor, "1.1.1.1:99999")], Some("0.0.0.0")),
             (&[(XForwardedFor, "[2001:db8::1]:80")], Some("2001:db8::1")),
             (&[(XForwardedFor, "::ffff:3.3.3.3")], Some("3.3.3.3")),
-            (&[(XForwardedFor, "4.4.4.4:123"), (Forwarded, "for=5.5.5.5")], Some("4.4.4.4")),
+            (&[(XForwardedFor, "4.4.4.4:123"), (Forwarded, "for=4.4.4.4")], Some("4.4.4.4")),
+            (&[(XForwardedFor, "4.4.4.4"), (Forwarded, "for=5.5.5.5")], Some("0.0.0.0")),
             (&[(Forwarded, "proto=http;For=\"[::2]:80\", for=127.0.0.1")], Some("::2")),
-            (&[(Forwarded, "for=_hidden")], None),
+            (&[(Forwarded, "for=_hidden")], Some("0.0.0.0")),
         ] {
             assert_eq!(told(fields).as_deref(), expected, "{fields:?}");
         }

@@ -10,12 +10,14 @@ pub struct RequestId;
 impl Filter for RequestId {
     fn on_request(&self, x: &mut Exchange, random: &dyn Fn() -> u64) -> Result<(), Refused> {
         let kept = x.head.fields.iter().find(|f| f.known == Known::XRequestId && !f.removed);
-        if let Some(field) = kept.filter(|field| is_sound(x.head.slice(field.value))) {
-            x.request_id = field.value;
-            return Ok(());
-        }
+        let kept = kept.map(|field| field.value).filter(|id| is_sound(x.head.slice(*id)));
+        // One request has one id.
         for field in x.head.fields.iter_mut().filter(|f| f.known == Known::XRequestId) {
-            field.removed = true;
+            field.removed |= kept != Some(field.value);
+        }
+        if let Some(id) = kept {
+            x.request_id = id;
+            return Ok(());
         }
         x.request_id = add(&mut x.head, u128::from(random()) << 64 | u128::from(random()));
         Ok(())
@@ -55,12 +57,13 @@ mod tests {
             RequestId.on_request(&mut x, &|| 0x0123_4567_89ab_cdef).unwrap();
             let fields = x.head.fields.iter().filter(|field| !field.removed);
             let sent: Vec<_> = fields.map(|field| x.head.slice(field.value).to_vec()).collect();
-            assert_eq!(sent[0], x.head.slice(x.request_id), "what is logged is what is sent");
+            assert_eq!(sent, [x.head.slice(x.request_id)], "what is logged is what is sent");
             String::from_utf8(sent[0].clone()).unwrap()
         };
         let made = "0123456789abcdef0123456789abcdef";
         assert_eq!(id(&[]), made);
         assert_eq!(id(&["01JD-9:x"]), "01JD-9:x");
+        assert_eq!(id(&["a", "b \"c"]), "a");
         for wrong in ["", "a b", "a\"b", &"a".repeat(129)] {
             assert_eq!(id(&[wrong]), made);
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Filter, Refused};
 use crate::message::exchange::Exchange;
 use crate::message::head::{Head, Known};
-use crate::message::target::normalise;
+use crate::message::target::{normal, normalise};
 use crate::unit::Regex;
 
 /// `[policies.NAME.rewrite]`: what the endpoint is asked for, in place of what the client has asked.
@@ -46,7 +46,8 @@ impl Config {
     /// What does it, if there is anything to do.
     pub fn filter(&self) -> Option<Rewrite> {
         let trimmed = |prefix: &Option<String>| {
-            prefix.as_deref().unwrap_or_default().trim_end_matches('/').to_owned()
+            let prefix = prefix.as_deref().map(normal).unwrap_or_default();
+            prefix.trim_end_matches('/').to_owned()
         };
         let rewrite = Rewrite {
             strip_prefix: trimmed(&self.strip_prefix),
@@ -67,9 +68,11 @@ impl Filter for Rewrite {
         // `OPTIONS *` has no path.
         let rewritten = if path == b"*" { None } else { self.path(path) };
         if let Some(path) = rewritten {
-            // Parts that are in order by themselves may make dot segments together.
-            let normal = normalise(&path).map_err(|_| Refused::Rewrite)?;
-            x.head.path = x.head.append(&normal.unwrap_or(path));
+            // Parts that are in order by themselves may make a dot segment together, which would lead elsewhere.
+            if normalise(&path) != Ok(None) {
+                return Err(Refused::Rewrite);
+            }
+            x.head.path = x.head.append(&path);
         }
         Ok(())
     }
@@ -132,7 +135,7 @@ mod tests {
             ("regex = \"^/\"\nto = \"\"", "/a", "/a"),
             ("regex = \"^.*$\"\nto = \"/$$x\"", "/a", "/$x"),
             ("strip_prefix = \"/a\"\nregex = \"^/$\"\nto = \"/root\"", "/a", "/root"),
-            ("regex = \"b\"\nto = \"..\"", "/a/b/c", "/c"),
+            ("strip_prefix = \"/%61\"", "/a/b", "/b"),
             ("host = \"b\"", "/a", "/a"),
             ("strip_prefix = \"/a\"", "*", "*"),
         ] {
@@ -147,11 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn a_path_above_the_root_is_refused() {
-        let config: Config = toml::from_str("regex = \"a\"\nto = \"..\"").unwrap();
-        let mut head = Head::default();
-        head.path = head.append(b"/a/b");
-        let mut x = Exchange::bare(head);
-        assert!(config.filter().unwrap().on_request(&mut x, &|| 0).is_err());
+    fn what_would_lead_elsewhere_is_refused() {
+        for (text, path) in [
+            ("regex = \"a\"\nto = \"..\"", "/a/b"),
+            ("regex = \"-v[0-9]+\"\nto = \"\"\nadd_prefix = \"/public\"", "/.-v1./secret"),
+            ("regex = \"-v[0-9]+\"\nto = \"\"", "/a/-v1."),
+            ("regex = \"x\"\nto = \"\"", "/%x41"),
+        ] {
+            let config: Config = toml::from_str(text).unwrap();
+            let mut head = Head::default();
+            head.path = head.append(path.as_bytes());
+            let mut x = Exchange::bare(head);
+            assert!(config.filter().unwrap().on_request(&mut x, &|| 0).is_err(), "{path}");
+        }
     }
 }

@@ -107,7 +107,7 @@ table! {
     Access 403 "access" Client "this client may not come here."
         "`access` of the route or of its policies does not let its address in.";
     Rewrite 400 "rewrite" Client "the path cannot be rewritten as this route asks."
-        "What `rewrite` of the route or of its policies made of it would lead above the root.";
+        "What `rewrite` of the route or of its policies made of it has a dot segment, or is no path.";
     NoEndpoint 503 "no_endpoint" Upstream "no endpoint of the pool is healthy.";
     ConnectFailure 502 "connect_failure" Upstream "the endpoint could not be connected to.";
     ConnectTimeout 504 "connect_timeout" Upstream "the endpoint did not accept a connection in time."

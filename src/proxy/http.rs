@@ -34,6 +34,10 @@ async fn reply(
     let route = tracked.find_route(&snapshot).ok_or(Error::NoRoute)?;
     let policy = &route.policy;
     let x = &mut tracked.x;
+    if let Target::Split(split) = &route.target {
+        // By what the client sent, whatever policies make of it.
+        x.arm = split.choose(x, || local.random());
+    }
     policy.forwarded.settle(&mut x.head, x.client);
     for step in &policy.steps {
         step.on_request(x, &|| local.random())?;
@@ -47,11 +51,8 @@ async fn reply(
     tunnel::settle(&mut x.head, policy);
     let pool = match &route.target {
         Target::Pool(pool) => pool,
-        Target::Split(split) => {
-            x.arm = split.choose(x, || local.random());
-            split.arm(x.arm).ok_or(Error::NoEndpoint)?
-        }
-        Target::Redirect(to) => return Ok(to.reply(x, local.heads.take())),
+        Target::Split(split) => split.arm(x.arm).ok_or(Error::NoEndpoint)?,
+        Target::Redirect(to) => return to.reply(x, local.heads.take()).ok_or(Error::BadRequest),
         Target::Respond(answer) => return Ok(answer.reply(local.heads.take())),
     };
     again::forward(local, policy, pool, x, downstream).await

@@ -10,13 +10,17 @@ pub fn settle(head: &mut Head, spare: impl FnOnce() -> Head) -> Option<Reply> {
         return None;
     }
     let is_it = |name: &[u8]| name.eq_ignore_ascii_case(NAME.as_bytes());
-    let at = head.fields.iter().position(|field| is_it(head.slice(field.name)))?;
+    let said = head.fields.iter().find(|field| !field.removed && is_it(head.slice(field.name)))?;
+    let said = head.text(said.value);
     // What is no number is not for weir to understand.
-    let left: u64 = head.text(head.fields[at].value).parse().ok()?;
+    let left =
+        said.parse::<u64>().ok().filter(|_| said.bytes().all(|byte| byte.is_ascii_digit()))?;
     let Some(left) = left.checked_sub(1) else {
         return Some(last(head.method, spare()));
     };
-    head.fields[at].removed = true;
+    for field in &mut head.fields {
+        field.removed |= is_it(&head.bytes[field.name.range()]);
+    }
     head.add(Known::Other, NAME, itoa::Buffer::new().format(left));
     None
 }

@@ -12,6 +12,7 @@ use crate::message::exchange::Exchange;
 use crate::message::head::{Head, Method};
 use crate::message::header_name::{HeaderName, is_token};
 use crate::message::pairs;
+use crate::policy::forwarded;
 use crate::unit::{Cidr, Matcher};
 
 /// The conditions of a route.
@@ -56,7 +57,11 @@ impl Conditions {
         let within = |ranges: &[Cidr]| ranges.iter().any(|range| range.contains(x.client.address));
         (self.method.is_empty() || self.method.iter().any(|method| method.is_of(head)))
             && (self.client_ip.is_empty() || within(&self.client_ip))
-            && self.header.iter().all(|(name, matcher)| name.meets(head, matcher))
+            && self.header.iter().all(|(name, matcher)| {
+                // What is said of clients is believed of proxies only (threats.md, row 25).
+                let believed = x.client.trusted || !forwarded::tells_of_clients(name);
+                if believed { name.meets(head, matcher) } else { matcher.accepts(None) }
+            })
             && self
                 .query
                 .iter()

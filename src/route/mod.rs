@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::message::exchange::Exchange;
 use crate::message::header_name::HeaderName;
+use crate::message::target::normal;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::upgrade::Protocol;
 use crate::policy::{self, Policy};
@@ -27,7 +28,7 @@ pub mod split;
 pub mod table;
 
 use matcher::{Conditions, MethodName};
-use place::{Host, Path, Pattern, Place, Whole, normal};
+use place::{Host, Path, Pattern, Place, Whole};
 use redirect::Redirect;
 use respond::Respond;
 use split::{Split, Sticky};

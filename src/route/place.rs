@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use regex_syntax::ParserBuilder;
 use regex_syntax::hir::literal::Extractor;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use crate::message::target::normalise;
+use crate::message::target::normal;
 use crate::unit::Regex;
 
 /// What a route asks for, in the form in which requests are compared with it.
@@ -140,7 +141,9 @@ pub struct Beginnings(Option<Vec<Vec<u8>>>);
 impl Beginnings {
     /// Of an expression.
     pub fn of(regex: &Regex) -> Self {
-        let hir = regex_syntax::parse(regex.as_str()).ok();
+        let mut parser =
+            ParserBuilder::new().unicode(false).utf8(false).dot_matches_new_line(true).build();
+        let hir = parser.parse(regex.as_str()).ok();
         let found = hir.map(|hir| Extractor::new().extract(&hir));
         let found = found.as_ref().and_then(|found| found.literals()).filter(|all| !all.is_empty());
         Self(found.map(|all| all.iter().map(|literal| literal.as_bytes().to_vec()).collect()))
@@ -237,14 +240,6 @@ impl fmt::Display for Pattern {
 fn is_name(text: &str) -> bool {
     let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     !text.is_empty() && text.bytes().all(is_letter)
-}
-
-/// A path of the file, or a part of it, as paths of requests are: what is matched is what is forwarded.
-pub fn normal(path: &str) -> String {
-    let rooted = format!("/{}", path.strip_prefix('/').unwrap_or(path));
-    let normal = normalise(rooted.as_bytes()).ok().flatten();
-    let normal = normal.and_then(|normal| String::from_utf8(normal).ok()).unwrap_or(rooted);
-    if path.starts_with('/') { normal } else { normal[1..].to_owned() }
 }
 
 fn without_port(host: &str) -> &str {

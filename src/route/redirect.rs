@@ -33,13 +33,21 @@ impl Redirect {
         Self { to: self.to.within(segment), status: self.status }
     }
 
-    /// The answer to a request, in a head to be used again.
-    pub fn reply(&self, x: &Exchange, head: Head) -> Reply {
+    /// The answer to a request, in a head to be used again. `None`: it is to name the host, and the request has none.
+    pub fn reply(&self, x: &Exchange, head: Head) -> Option<Reply> {
+        if x.head.host().is_empty() && self.to.as_str().contains("{host}") {
+            return None;
+        }
         let mut to = Vec::new();
         self.to.write(x, &mut to);
+        // `//evil.example` is a host to a browser: a path must not become one.
+        if !self.to.as_str().starts_with("//") && to.starts_with(b"//") {
+            let slashes = to.iter().take_while(|byte| **byte == b'/').count();
+            to.drain(..slashes - 1);
+        }
         let mut reply = Reply::own(head, self.status, "");
         // It is made of texts of the file and of parts of a target, which are ASCII.
         reply.head.add(Known::Other, "location", std::str::from_utf8(&to).unwrap_or_default());
-        reply
+        Some(reply)
     }
 }

@@ -43,11 +43,12 @@ impl<T> Split<T> {
     /// Shares in proportion to weights, which are not all zero. Who is whom is told by the first of `sticky` that a
     /// request has; `salt`: so that not the same clients go first everywhere.
     pub fn new(weights: Vec<(T, u32)>, sticky: Vec<Sticky>, salt: Name) -> Self {
-        let total: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let total: u128 = weights.iter().map(|(_, weight)| u128::from(*weight)).sum();
         let mut before = 0;
         let arms = weights.into_iter().map(|(to, weight)| {
-            before += u64::from(weight);
-            Arm { to, end: before * BUCKETS / total.max(1) }
+            before += u128::from(weight);
+            // Not more than there are buckets.
+            Arm { to, end: (before * u128::from(BUCKETS) / total.max(1)) as u64 }
         });
         Self { arms: arms.collect(), sticky, salt }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
@@ -37,13 +37,14 @@ impl FromStr for Cidr {
     /// Fails with a sentence that says what to write.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self(address.into()));
+            return Ok(Self(address.to_canonical().into()));
         }
         let net: IpNet = text.parse().map_err(|_| {
             "a range of addresses is written as CIDR: write \"10.0.0.0/8\", \"fd00::/8\", or an \
              address"
                 .to_owned()
         })?;
+        let net = canonical(net);
         if net.trunc() != net {
             return Err(format!(
                 "this range begins at {}: write \"{}\"",
@@ -53,6 +54,13 @@ impl FromStr for Cidr {
         }
         Ok(Self(net))
     }
+}
+
+/// IPv4 in IPv6 is IPv4: so clients are seen.
+fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(six) = net else { return net };
+    let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    four.and_then(|(four, length)| Ipv4Net::new(four, length).ok()).map_or(net, IpNet::V4)
 }
 
 impl fmt::Display for Cidr {
@@ -90,6 +98,7 @@ mod tests {
         assert!(holds("10.0.0.0/8", "10.9.8.7") && !holds("10.0.0.0/8", "11.0.0.1"));
         assert!(holds("127.0.0.1", "127.0.0.1") && !holds("127.0.0.1", "127.0.0.2"));
         assert!(holds("fd00::/8", "fd12::1") && !holds("fd00::/8", "10.0.0.1"));
+        assert!(holds("::ffff:10.0.0.0/104", "10.1.2.3") && holds("::ffff:10.0.0.1", "10.0.0.1"));
         for wrong in ["", "10.0.0.1/8", "10.0.0.0/33", "localhost", "10.0.0.0/-1"] {
             assert!(wrong.parse::<Cidr>().is_err(), "{wrong}");
         }
