@@ -355,3 +355,86 @@ fn check_tells_people_and_programs() {
         Some("error[E0102]")
     );
 }
+
+#[test]
+fn words_of_other_proxies_are_answered_with_ours() {
+    let mut answered = 0;
+    for who in ["nginx", "HAProxy", "Traefik", "Envoy", "Caddy"] {
+        let words = config::foreign(who);
+        assert!(words.len() >= 10, "only {} of {who}", words.len());
+        for (word, ours) in words {
+            let path = config::keys().iter().find(|key| key.rsplit('.').next() == Some(ours));
+            let text = match path.map(|path| path.rsplit_once('.')) {
+                Some(Some((section, _))) => {
+                    let section = section.replace('*', "app");
+                    let Some((section, list)) =
+                        section.split_once("[]").map(|(list, _)| list.rsplit_once('.').unwrap())
+                    else {
+                        check(
+                            &format!("[{section}]\n{word} = 1\n"),
+                            who,
+                            word,
+                            ours,
+                            &mut answered,
+                        );
+                        continue;
+                    };
+                    format!("[{section}]\n{list} = [{{ {word} = 1 }}]\n")
+                }
+                Some(None) => format!("[{word}.app]\n"),
+                // No key: a value, most of them of `balance`.
+                None => {
+                    format!("[pools.app]\nendpoints = [\"127.0.0.1:1\"]\nbalance = \"{word}\"\n")
+                }
+            };
+            check(&text, who, word, ours, &mut answered);
+        }
+    }
+    assert!(answered >= 100, "only {answered}");
+}
+
+/// A text with a foreign word is answered with the word that is to be written.
+fn check(text: &str, who: &str, word: &str, ours: &str, answered: &mut usize) {
+    let report = config::parse("weir.toml", text).unwrap_err().render(Style::Plain);
+    if report.contains(&format!("`{ours}`")) && report.contains(&format!("{who}'s")) {
+        *answered += 1;
+        return;
+    }
+    // Values of other keys than `balance` have tests of their own.
+    let value = ["stdout", "stderr", "http", "x-forwarded"].contains(&ours);
+    assert!(value, "{who}'s {word} is {ours}:\n{text}\n{report}");
+}
+
+#[test]
+fn what_a_default_names_is_read_and_missed_like_all_else() {
+    let text =
+        format!("{LISTENER}{}[defaults.routes.error_pages]\n503 = \"gone.html\"\n", pool("a"));
+    let directory = directory(&[("weir.toml", &text)]);
+    let report = config::load(&directory.path().join("weir.toml")).unwrap_err();
+    assert_eq!(report.found().iter().map(|one| one.code).collect::<Vec<_>>(), [Code::E0501]);
+    fs::write(directory.path().join("gone.html"), "away").unwrap();
+    assert_eq!(loaded(directory.path(), &[]).files, 1);
+}
+
+#[test]
+fn ten_thousand_routes_are_checked_in_no_time_and_so_are_their_mistakes() {
+    let mut text =
+        format!("{LISTENER}{}[defaults.routes.timeouts]\nresponse = \"9s\"\n", pool("a"));
+    for n in 0..10_000 {
+        text += &format!(
+            "[routes.r{n}]\nhost = \"h{}.example\"\npath_prefix = \"/{n}\"\npool = \"a\"\npriority = {n}\n",
+            n % 97
+        );
+    }
+    let mistaken = text.replace("/9", "9").replacen("pool = \"a\"", "pol = \"a\"", 300);
+    #[expect(clippy::disallowed_types, reason = "how long it takes is what is tested")]
+    let begun = std::time::Instant::now();
+    assert_eq!(parsed(&text).routes.len(), 10_000);
+    let good = begun.elapsed();
+    let report = config::parse("weir.toml", &mistaken).unwrap_err();
+    assert!(report.found().len() > 1000, "{}", report.found().len());
+    let bad = begun.elapsed() - good;
+    // A build without optimisation on a busy machine is some 20 times slower than the second that is promised.
+    assert!(good.as_secs() < 20 && bad.as_secs() < 40, "{good:?}, {bad:?}");
+    println!("10 000 routes: {good:?}; with mistakes: {bad:?}");
+}

@@ -23,6 +23,8 @@ pub fn pages(
     for (section, name, pages) in policies.chain(routes) {
         read(tree, texts, world, [section, name], pages, found);
     }
+    let defaults = &mut config.defaults.rules.error_pages;
+    read(tree, texts, world, ["defaults", "routes"], defaults, found);
 }
 
 fn read(

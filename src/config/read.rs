@@ -17,11 +17,11 @@ use serde::de::{
 use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::tree::{Entry, Node as Parsed, Table, Value};
-use super::{Config, Error, Place, Texts, Tree, Unknown, merge};
+use super::{Config, Error, Place, Texts, Tree, Unknown, merge, named};
 use crate::diagnostic::{At, Diagnostic};
 use crate::policy;
 
-/// How often the file is read before we give up: more errors than anybody wants to see at once.
+/// How often a part is read before we give up: more errors than anybody wants to see at once.
 const ROUNDS: usize = 200;
 
 /// Everything that is wrong, and the configuration that is left without it. `unset`: values to pass over.
@@ -31,33 +31,21 @@ pub fn read(
     unset: BTreeSet<usize>,
 ) -> (Option<Config>, Vec<Diagnostic>) {
     let reader = Reader { skipped: RefCell::new(unset), ..Reader::default() };
-    let pools = tree.names("pools");
+    let reading = Reading { reader: &reader, texts, pool: tree.names("pools").first().copied() };
     let mut found = Vec::new();
-    let mut config = None;
-    for _ in 0..ROUNDS {
-        let place = Place { names: Vec::new(), id: usize::MAX, at: 0..0 };
-        let entries = Entries::new(&reader, &tree.root, &place, None);
-        match Config::deserialize(Root(entries)) {
-            Ok(read) => {
-                config = Some(read);
-                break;
-            }
-            Err(error) => {
-                let place = error.place().cloned().unwrap_or(place);
-                // A key that is missing because its value was wrong has been told already.
-                // And defaults need not be whole.
-                let missing = error.missing().map(|key| below(&place.names, key));
-                let told = missing.is_some_and(|names| {
-                    matches!(&names[..], [first, _, _] if first == "defaults")
-                        || reader.dropped.borrow().contains(&names)
-                });
-                if !told {
-                    found.push(error.tell(&place, texts, pools.first().copied()));
-                }
-                reader.dropped.borrow_mut().insert(place.names);
-                reader.skipped.borrow_mut().insert(place.id);
+    let mut config = reading.rounds(&tree.root, 1, &mut found);
+    if config.is_none() {
+        // Entry by entry, so that a mistake costs no more in a large file than in a small one.
+        for (section, entry) in tree.root.iter().filter(|(section, _)| named(section)) {
+            for (name, inner) in entry.node.value.as_table().into_iter().flatten() {
+                let alone = Table::from([(name.clone(), inner.clone())]);
+                let node = Parsed { at: entry.node.at.clone(), value: Value::Table(alone) };
+                let alone = Entry { key: entry.key.clone(), node };
+                let alone = Table::from([(section.clone(), alone)]);
+                reading.rounds(&alone, ROUNDS, &mut found);
             }
         }
+        config = reading.rounds(&tree.root, ROUNDS, &mut found);
     }
     if let (Some(config), Some(rules)) = (&mut config, merge::rules(tree)) {
         // Whatever is wrong with it has been told, and is passed over.
@@ -68,6 +56,44 @@ pub fn read(
     }
     found.append(&mut reader.found.borrow_mut());
     (config, found)
+}
+
+/// What is told of mistakes.
+struct Reading<'a> {
+    reader: &'a Reader,
+    texts: &'a Texts,
+    /// A pool of the file, for an example.
+    pool: Option<&'a str>,
+}
+
+impl Reading<'_> {
+    /// Reads a document as often as it takes, each time without the value at fault, but not more often than this.
+    fn rounds(&self, root: &Table, most: usize, found: &mut Vec<Diagnostic>) -> Option<Config> {
+        for _ in 0..most {
+            let place = Place { names: Vec::new(), id: usize::MAX, at: 0..0 };
+            let entries = Entries::new(self.reader, root, &place, None);
+            match Config::deserialize(Root(entries)) {
+                Ok(read) => return Some(read),
+                Err(error) => self.note(&error, place, found),
+            }
+        }
+        None
+    }
+
+    fn note(&self, error: &Error, root: Place, found: &mut Vec<Diagnostic>) {
+        let place = error.place().cloned().unwrap_or(root);
+        // A key that is missing because its value was wrong has been told already. And defaults need not be whole.
+        let missing = error.missing().map(|key| below(&place.names, key));
+        let told = missing.is_some_and(|names| {
+            matches!(&names[..], [first, _, _] if first == "defaults")
+                || self.reader.dropped.borrow().contains(&names)
+        });
+        if !told {
+            found.push(error.tell(&place, self.texts, self.pool));
+        }
+        self.reader.dropped.borrow_mut().insert(place.names);
+        self.reader.skipped.borrow_mut().insert(place.id);
+    }
 }
 
 /// A path and one step more.

@@ -12,6 +12,8 @@ pub struct Texts {
     sources: Vec<Source>,
     /// Where the places of each begin.
     starts: Vec<usize>,
+    /// Where each line of each ends.
+    lines: Vec<Vec<usize>>,
 }
 
 impl Texts {
@@ -19,6 +21,7 @@ impl Texts {
     pub fn add(&mut self, name: String, text: String) -> usize {
         let start = self.starts.last().zip(self.sources.last());
         let start = start.map_or(0, |(start, source)| start + source.text.len() + 1);
+        self.lines.push(text.match_indices('\n').map(|(at, _)| at).collect());
         self.sources.push(Source { name, text });
         self.starts.push(start);
         start
@@ -44,9 +47,8 @@ impl Texts {
     /// Which line of which text: "weir.toml:3".
     pub fn line(&self, place: usize) -> Option<String> {
         let (file, at) = self.local(&(place..place))?;
-        let Source { name, text } = &self.sources[file];
-        let line = 1 + text.as_bytes()[..at.start].iter().filter(|byte| **byte == b'\n').count();
-        Some(format!("{name}:{line}"))
+        let line = 1 + self.lines[file].partition_point(|end| *end < at.start);
+        Some(format!("{}:{line}", self.sources[file].name))
     }
 
     /// The diagnostics with the file of each place, and the sources for a report.

@@ -3,7 +3,8 @@
 //!
 //! Called by `validate.rs`. The most specific route takes a request, whatever the order in the file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Config, Tree};
 use crate::diagnostic::{Code, Diagnostic};
@@ -63,13 +64,25 @@ pub fn ties(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
 
 /// Only a higher priority can keep a less specific route before a more specific one.
 fn unreachable(tree: &Tree, routes: &[Known<'_>], found: &mut Vec<Diagnostic>) {
-    let mut by_priority: Vec<&Known<'_>> = routes.iter().collect();
-    by_priority.sort_by_key(|known| std::cmp::Reverse(known.route.priority));
+    // Who covers a route covers its first place, and so begins with fewer of its segments, or the same.
+    let mut by_start: HashMap<String, Vec<&Known<'_>>> = HashMap::new();
+    let highest = |known: &&Known<'_>| Reverse(known.route.priority);
     for one in routes {
-        let before =
-            by_priority.iter().take_while(|other| other.route.priority > one.route.priority);
-        let mut before = before.filter(|other| other.covers(one));
-        let Some(cover) = before.next() else { continue };
+        let starts: BTreeSet<String> = one.places.iter().map(|place| place.path.start()).collect();
+        starts.into_iter().for_each(|start| by_start.entry(start).or_default().push(one));
+    }
+    by_start.values_mut().for_each(|all| all.sort_by_key(highest));
+    for one in routes {
+        let Some(place) = one.places.first() else { continue };
+        let start = place.path.start();
+        let ends = start.match_indices('/').map(|(at, _)| at).chain([start.len()]);
+        let begin = ends.filter_map(|end| by_start.get(&start[..end]));
+        let covers = begin.filter_map(|all| {
+            let mut before =
+                all.iter().take_while(|other| other.route.priority > one.route.priority);
+            before.find(|other| other.covers(one)).copied()
+        });
+        let Some(cover) = covers.min_by_key(highest) else { continue };
         let (name, other) = (one.name, cover.name);
         let problem = format!(
             "route `{name}` can never match: route `{other}` of higher `priority` takes all its requests; \

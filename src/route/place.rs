@@ -128,6 +128,15 @@ impl Path {
             _ => self == other,
         }
     }
+
+    /// With what whole segments all that it matches begins.
+    pub fn start(&self) -> String {
+        match self {
+            Self::Prefix(path) | Self::Exact(path) => path.clone(),
+            Self::Pattern(pattern) => pattern.start(),
+            Self::Regex(_) => String::new(),
+        }
+    }
 }
 
 /// Whether a path is this one, or below it.
