@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::diagnostic::{Code, Diagnostic, shown};
-use crate::message::target::check_authority;
+use super::routes::variable_of_others;
+use crate::diagnostic::{At, Code, Diagnostic, shown};
+use crate::message::target::{check_authority, normalise};
 use crate::policy::headers::{self, is_weirs_own};
 use crate::policy::{self, rewrite};
 use crate::unit::Name;
@@ -40,6 +41,18 @@ impl Check<'_> {
             let at = self.tree.key(&path);
             self.add(Diagnostic::new(Code::E0103, at, problem, "not to be changed"));
         }
+        for way in ["request", "response"] {
+            for key in ["set", "add"] {
+                self.twins(&[section[0], section[1], "headers", way, key]);
+            }
+        }
+        for (path, template) in headers.templates() {
+            let Some((theirs, ours)) = variable_of_others(template.as_str()) else { continue };
+            let problem = format!("`{theirs}` is no variable here: write {ours}");
+            let path = [&section[..], &["headers"], &path[..]].concat();
+            let at = self.tree.value(&path);
+            self.add(Diagnostic::new(Code::E0103, at, problem, "would be sent as it is"));
+        }
     }
 
     fn rewrite(&mut self, section: [&str; 2], rewrite: &rewrite::Config) {
@@ -60,14 +73,20 @@ impl Check<'_> {
             self.add(Diagnostic::new(Code::E0403, at, problem, format!("needs `{missing}`")));
         }
         if let (Some(regex), Some(to)) = (&rewrite.regex, &rewrite.to) {
-            let most = groups(to).max().unwrap_or(0);
-            if most > regex.groups() {
-                let has = regex.groups();
-                let problem = format!(
-                    "there is no group ${most} in `regex`, which has {has}: write one of them"
-                );
-                let at = self.tree.value(&path("to"));
+            let at = self.tree.value(&path("to"));
+            let missing = groups(to).into_iter().find(|group| !regex.has_group(group));
+            if let Some(group) = missing {
+                let digits =
+                    group.len() - group.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                let write = match (&group[..digits], &group[digits..]) {
+                    ("", _) => "write $1, or $$ for a dollar sign".to_owned(),
+                    (number, rest) if !rest.is_empty() => format!("write ${{{number}}}{rest}"),
+                    _ => format!("write one of the {} it has", regex.groups()),
+                };
+                let problem = format!("there is no group `{}` in `regex`: {write}", shown(group));
                 self.add(Diagnostic::new(Code::E0105, at, problem, "stands for nothing"));
+            } else {
+                self.replacement(to, at);
             }
         }
         let host = rewrite.host.as_deref();
@@ -85,6 +104,24 @@ impl Check<'_> {
             let at = self.tree.value(&path("host"));
             self.add(Diagnostic::new(code, at, problem, "no host"));
         }
+    }
+
+    /// What stands around the groups must be a part of a path, as it is sent.
+    fn replacement(&mut self, to: &str, at: Option<At>) {
+        let sample = groups(to).iter().fold(to.replace("$$", ""), |sample, group| {
+            sample.replace(&format!("${{{group}}}"), "x").replace(&format!("${group}"), "x")
+        });
+        let sample = format!("/{}", sample.trim_start_matches('/'));
+        let problem = match normalise(sample.as_bytes()) {
+            Ok(None) => return,
+            _ if to.contains(['?', '#']) => "`to` is a path, without a query: write it without `?` and `#`".to_owned(),
+            Ok(Some(normal)) => {
+                let normal = String::from_utf8_lossy(&normal).into_owned();
+                format!("`to` is written as paths are sent: write it as in \"{}\"", shown(&normal))
+            }
+            Err(_) => "`to` is no part of a path: write it in ASCII, its other characters as %XX, groups as $1".to_owned(),
+        };
+        self.add(Diagnostic::new(Code::E0103, at, problem, "no path"));
     }
 
     /// A policy that nobody names does nothing, which is surely not what was meant.
@@ -107,12 +144,28 @@ impl Check<'_> {
     }
 }
 
-/// The groups that a replacement names by number.
-fn groups(to: &str) -> impl Iterator<Item = usize> + '_ {
-    let parts = to.split("$$").flat_map(|part| part.split('$').skip(1));
-    parts.filter_map(|part| {
-        let part = part.strip_prefix('{').unwrap_or(part);
-        let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
-        part[..end].parse().ok()
-    })
+/// The groups that a replacement names, as `regex` reads it: the longest run of letters, digits and `_`, or what
+/// stands in braces.
+fn groups(to: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = to;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            rest = after;
+        } else if let Some((name, after)) =
+            rest.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+        {
+            found.push(name);
+            rest = after;
+        } else {
+            let end =
+                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            if end > 0 {
+                found.push(&rest[..end]);
+            }
+            rest = &rest[end..];
+        }
+    }
+    found
 }

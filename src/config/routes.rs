@@ -37,12 +37,54 @@ impl Check<'_> {
                 self.add(Diagnostic::new(Code::E0103, at, problem, "taken"));
             }
             self.target(name, route);
+            self.conditions(name, route);
             self.exact_path(name, route.path.as_deref());
             self.path(&["routes", name, "path_prefix"], route.path_prefix.as_deref());
             for (index, host) in route.host.iter().enumerate() {
                 self.host(name, index, host);
             }
             self.segments(name, route);
+        }
+    }
+
+    /// Conditions that no request meets.
+    fn conditions(&mut self, name: &str, route: &route::Config) {
+        self.twins(&["routes", name, "header"]);
+        for header in route.header.keys().filter(|header| header.as_str().contains('_')) {
+            let at = self.tree.key(&["routes", name, "header", header.as_str()]);
+            let problem = format!(
+                "headers with `_` in their name are not passed on, or refused: write `{}`",
+                header.as_str().replace('_', "-")
+            );
+            self.add(Diagnostic::new(Code::E0103, at, problem, "no request has it"));
+        }
+        if let Some(regex) = &route.path_regex
+            && let Some(text) = self.tree.text(&["routes", name, "path_regex"])
+            && !regex.is_found_in_a_path()
+        {
+            let bare = text.0.trim_start_matches('^').trim_end_matches('$');
+            let problem = format!(
+                "`path_regex` matches whole paths, which begin with a slash: write \"/{}\"",
+                shown(bare.trim_start_matches('/'))
+            );
+            self.add(Diagnostic::new(Code::E0103, Some(text.1), problem, "matches no path"));
+        }
+    }
+
+    /// Two names of headers that differ in case only are one.
+    pub fn twins(&mut self, table: &[&str]) {
+        let keys = self.tree.keys(table);
+        for (index, key) in keys.iter().enumerate() {
+            let Some(first) = keys[..index].iter().find(|first| first.eq_ignore_ascii_case(key))
+            else {
+                continue;
+            };
+            let place = |key: &str| self.tree.key(&[table, &[key]].concat());
+            let problem =
+                format!("header `{key}` is `{first}` in another case: remove one of them");
+            let found = Diagnostic::new(Code::E0204, place(key), problem, "the second");
+            let first = place(first);
+            self.add(found.also(first, "the first"));
         }
     }
 
@@ -100,6 +142,12 @@ impl Check<'_> {
                 let at = self.tree.value(&path("body"));
                 self.add(Diagnostic::new(Code::E0105, at, problem, "too long"));
             }
+            if matches!(respond.status, 204 | 205 | 304) && !respond.body.is_empty() {
+                let problem =
+                    format!("an answer with status {} has no body: remove it", respond.status);
+                let at = self.tree.key(&path("body"));
+                self.add(Diagnostic::new(Code::E0402, at, problem, "would not be sent"));
+            }
             if respond.content_type.bytes().any(|byte| !(b' '..0x7f).contains(&byte)) {
                 let problem = "`content_type` is ASCII without line ends: write \"text/plain\"";
                 let at = self.tree.value(&path("content_type"));
@@ -118,6 +166,10 @@ impl Check<'_> {
         }
         let text = redirect.to.as_str();
         let at = self.tree.value(&path("to"));
+        if let Some(foreign) = variable_of_others(text) {
+            let problem = format!("`{}` is no variable here: write {}", foreign.0, foreign.1);
+            self.add(Diagnostic::new(Code::E0103, at.clone(), problem, "would be sent as it is"));
+        }
         if !text.starts_with(['/', '{']) && !text.contains("://") {
             let problem =
                 format!("`to` is a URL or a path: write \"https://{}\", or \"/{0}\"", shown(text));
@@ -140,7 +192,9 @@ impl Check<'_> {
         for (path, template) in route.headers.templates() {
             used.push((steps(&[&["routes", name, "headers"], &path[..]].concat()), template));
         }
-        for policy in route.policies.iter() {
+        let listeners = config.listeners.iter().filter(|(listener, _)| route.belongs_to(listener));
+        let listed = listeners.flat_map(|(_, listener)| listener.policies.iter());
+        for policy in route.policies.iter().chain(listed) {
             let Some(section) = config.policies.get(policy) else { continue };
             for (path, template) in section.headers.templates() {
                 used.push((
@@ -165,19 +219,35 @@ impl Check<'_> {
             let problem = format!("no segment `{wrong}` in the path of route `{name}`: {write}");
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             let at = self.tree.value(&path);
-            self.add(Diagnostic::new(Code::E0301, at, problem, "stands for nothing"));
+            // A policy of many routes is told once.
+            if self.found.iter().all(|one| one.at.is_none() || one.at != at) {
+                self.add(Diagnostic::new(Code::E0301, at, problem, "stands for nothing"));
+            }
         }
     }
 
     fn exact_path(&mut self, name: &str, path: Option<&str>) {
         let at = ["routes", name, "path"];
         let Some(path) = path else { return };
+        if let Some((problem, label)) = path_of_others(path) {
+            let at = self.tree.value(&at);
+            self.add(Diagnostic::new(Code::E0103, at, problem, label));
+            return;
+        }
+        if path.split('/').count() > SEGMENTS {
+            let problem = format!("`path` has at most {SEGMENTS} segments: write `path_prefix`");
+            let at = self.tree.value(&at);
+            self.add(Diagnostic::new(Code::E0105, at, problem, "longer than any"));
+            return;
+        }
         match Pattern::new(path) {
             Ok(None) => self.path(&at, Some(path)),
             Ok(Some(pattern)) if path.starts_with('/') => {
                 // The segments that are named are whatever a request has.
                 let bare = pattern.to_string().replace(['{', '}'], "");
-                if normalise(bare.as_bytes()).is_err() || path.contains(['?', '#']) {
+                let dots =
+                    pattern.segments.iter().flatten().any(|one| matches!(&**one, "." | ".."));
+                if dots || normalise(bare.as_bytes()).is_err() || path.contains(['?', '#']) {
                     self.path(&at, Some(path));
                 }
             }
@@ -191,8 +261,14 @@ impl Check<'_> {
 
     /// A path of the file must be one that a request can have.
     pub fn path(&mut self, at: &[&str], path: Option<&str>) {
-        let Some(path) = path.filter(|path| normalise(path.as_bytes()).is_err()) else { return };
         let key = at.last().copied().unwrap_or_default();
+        if key == "path_prefix"
+            && let Some((problem, label)) = path.and_then(path_of_others)
+        {
+            self.add(Diagnostic::new(Code::E0103, self.tree.value(at), problem, label));
+            return;
+        }
+        let Some(path) = path.filter(|path| normalise(path.as_bytes()).is_err()) else { return };
         let bare = path.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
         let mended = format!("/{}", shown(bare));
         let problem = if path.starts_with('/') && path.contains(['{', '}']) && key != "path" {
@@ -225,6 +301,15 @@ impl Check<'_> {
         } else if host.is_empty() {
             let problem = "a host is a name, not an empty text: write one, or remove `host`";
             (Code::E0103, problem.to_owned(), "matches nothing")
+        } else if let Some(rest) = host.strip_prefix('.') {
+            let problem = format!("a host begins with a name: write \"*.{}\"", shown(rest));
+            (Code::E0103, problem, "would match no request")
+        } else if host.ends_with('.') {
+            let problem = format!(
+                "a host is written without a dot at its end, and matches with one, too: write \"{}\"",
+                shown(host.trim_end_matches('.'))
+            );
+            (Code::E0103, problem, "one dot too many")
         } else if named.contains('*') {
             let problem = "`*` stands for the first label of a host: write \"*.example.com\", \
                            or remove `host` to match every one";
@@ -232,13 +317,56 @@ impl Check<'_> {
         } else if host.contains(char::is_whitespace) {
             let problem = "a host has no spaces: write several as a list [\"a\", \"b\"]";
             (Code::E0103, problem.to_owned(), "would match no request")
-        } else if check_authority(named.as_bytes()).is_err() || host.ends_with('.') {
+        } else if check_authority(named.as_bytes()).is_err() {
             let problem = "no request can name this host: write a name in ASCII (another one as \
-                           xn--…) without a dot at its end, or an IPv6 address in [brackets]";
+                           xn--…), or an IPv6 address in [brackets]";
             (Code::E0103, problem.to_owned(), "would match no request")
         } else {
             return;
         };
         self.add(Diagnostic::new(code, at, problem, label));
     }
+}
+
+/// Segments of a path with names: more than any service has, and few enough to be followed one within the other.
+const SEGMENTS: usize = 256;
+
+/// A path as other proxies and frameworks write it.
+fn path_of_others(path: &str) -> Option<(String, &'static str)> {
+    if let Some(front) = path.strip_suffix('*') {
+        let front = shown(front.trim_end_matches('/'));
+        return Some((
+            format!("`*` stands for itself in paths: write `path_prefix = \"{front}\"`"),
+            "no wildcard",
+        ));
+    }
+    let name = path.split('/').find_map(|segment| segment.strip_prefix(':'))?;
+    let mended = shown(&path.replace(&format!(":{name}"), &format!("{{{name}}}")));
+    Some((
+        format!("a segment that may be anything is named in braces: write \"{mended}\""),
+        "stands for itself",
+    ))
+}
+
+/// A variable as nginx and Caddy write it, and ours.
+pub fn variable_of_others(text: &str) -> Option<(&str, &'static str)> {
+    let at = text.find('$')?;
+    let name = &text[at + 1..];
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+    let ours = match &name[..end] {
+        "" => return None,
+        "host" | "http_host" | "server_name" => "{host}",
+        "request_uri" => "{path}{query}",
+        "uri" | "document_uri" => "{path}",
+        "args" | "query_string" | "is_args" => "{query}",
+        "scheme" => "{scheme}",
+        "remote_addr" | "proxy_add_x_forwarded_for" | "realip_remote_addr" => "{client_ip}",
+        "request_method" => "{method}",
+        "request_id" => "{request_id}",
+        name if name.bytes().all(|byte| byte.is_ascii_digit()) => {
+            "{path.NAME}, and `path = \"/{NAME}\"`"
+        }
+        _ => return None,
+    };
+    Some((&text[at..at + 1 + end], ours))
 }

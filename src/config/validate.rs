@@ -20,8 +20,8 @@ pub fn validate(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     check.listeners();
     check.routes();
     ties(tree, config, check.found);
-    check.pools();
     check.policies();
+    check.pools();
     limits(tree, config, check.found);
 }
 

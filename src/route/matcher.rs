@@ -126,6 +126,8 @@ impl<'de> Deserialize<'de> for MethodName {
         let known = Method::from_token(upper.as_bytes()) != Method::Other;
         if !is_token(&text) {
             Err(wrong("a method is one word, such as \"GET\": write that", "no method"))
+        } else if matches!(&*upper, "*" | "ANY" | "ALL") {
+            Err(wrong("a route without `method` takes every one: remove it", "no method"))
         } else if text != upper && known {
             let problem = format!("methods are case-sensitive: write \"{upper}\"");
             Err(wrong(&problem, "no request has it"))

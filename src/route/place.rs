@@ -82,6 +82,12 @@ impl Host {
 pub struct Whole(Regex);
 
 impl Whole {
+    /// Whether what it matches begins with a slash, as far as that can be seen.
+    pub fn is_found_in_a_path(&self) -> bool {
+        let begins = Beginnings::of(&self.0).0;
+        begins.is_none_or(|all| all.iter().any(|one| one.is_empty() || one.starts_with(b"/")))
+    }
+
     /// The expression, tied to both ends.
     pub const fn get(&self) -> &Regex {
         &self.0

@@ -54,6 +54,14 @@ impl Regex {
         self.0.captures(text)
     }
 
+    /// Whether it has a group of this number or name.
+    pub fn has_group(&self, group: &str) -> bool {
+        match group.parse::<usize>() {
+            Ok(number) => number < self.0.captures_len(),
+            Err(_) => self.0.capture_names().flatten().any(|name| name == group),
+        }
+    }
+
     /// How many groups it has, besides the whole.
     pub fn groups(&self) -> usize {
         self.0.captures_len() - 1
