@@ -145,6 +145,35 @@ fn headers_are_changed_on_both_ways_and_on_weirs_own_answers() {
     assert_eq!((refused.status, refused.field("x-frame-options")), (403, Some("DENY")));
 }
 
+/// A peer may merge trailers into the head.
+#[test]
+fn a_trailer_does_not_bring_back_what_was_changed_in_the_head() {
+    let upstream = Upstream::scripted(|mut peer| {
+        while peer.request().is_some() {
+            peer.send(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Secret: 1\r\nx-kept: 2\r\n\r\n",
+            );
+        }
+    });
+    let weir = weir(
+        &upstream,
+        "",
+        "headers.request = { set = { x-user = \"safe\" }, remove = \"x-secret\" }\n\
+         headers.response.remove = \"x-secret\"\n",
+    );
+    let answer = weir
+        .connect()
+        .send(
+            "POST / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\
+             X-User: root\r\nX-Secret: 1\r\nx-kept: 1\r\n\r\n",
+        )
+        .answer();
+    assert_eq!(answer.trailers, ["x-kept: 2"]);
+    let received = upstream.received();
+    assert!(received.contains("x-kept: 1") && received.contains("x-user: safe"), "{received}");
+    assert!(!received.contains("root") && !received.contains("Secret"), "{received}");
+}
+
 #[test]
 fn each_request_has_an_id_its_own_if_that_is_sound() {
     let upstream = Upstream::replying("hello");

@@ -51,6 +51,7 @@ pub async fn send(
         // That the time is over is what is said here.
         deadline.disarm(Wait::End);
     }
+    let withheld = tracked.withheld();
     let reply = tracked.reply.as_mut()?;
     let mut body = mem::take(&mut reply.body);
     let (framing, connection_says) = form(reply, &body, asked, persistent);
@@ -65,6 +66,7 @@ pub async fn send(
         connection.transport.borrow().reset_on_close();
     }
     let mut writing = Writing::new(connection, local, framing, bodiless, idle);
+    writing.withheld = withheld;
     let written = poll_fn(|cx| {
         let written = writing.poll(&mut body, cx);
         tracked.sent = writing.sent;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::http1::Connection;
 use crate::h1::framing::Framing;
 use crate::message::body::{Body, Broken, Piece};
+use crate::message::withheld::Withheld;
 use crate::net::deadline::{Deadline, Wait};
 use crate::pool::stream::{end_payload, send_payload};
 use crate::proxy::Local;
@@ -26,6 +27,8 @@ pub struct Writing<'a> {
     begun: bool,
     ended: bool,
     blocked: Blocked,
+    /// Trailers that are not passed on.
+    pub withheld: Withheld,
 }
 
 /// Whether the client has to take something first, and how much the kernel had taken when that was found.
@@ -62,6 +65,7 @@ impl<'a> Writing<'a> {
             begun,
             ended,
             blocked: Blocked::default(),
+            withheld: Withheld::default(),
         }
     }
 
@@ -133,7 +137,8 @@ impl<'a> Writing<'a> {
                 Poll::Ready(sent.map_err(|_| Error::ClientGone))
             }
             Poll::Ready(Ok(Piece::End)) => {
-                end_payload(&mut transport, self.framing, &body.trailers());
+                let trailers = self.withheld.without(body.trailers());
+                end_payload(&mut transport, self.framing, &trailers);
                 self.ended = true;
                 Poll::Ready(Ok(()))
             }

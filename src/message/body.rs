@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::withheld::Withheld;
 use crate::net::scratch::Buffer;
 use crate::net::transport::Transport;
 
@@ -173,13 +174,21 @@ pub struct Upload {
     length: Option<u64>,
     /// How many more may be pulled.
     allowed: u64,
+    /// Trailers that do not go along.
+    withheld: Withheld,
 }
 
 impl Upload {
     /// A body of at most so many bytes; `keep` if the request may be sent again though an endpoint has seen it.
     pub fn new(body: Body, keep: bool, allowed: u64) -> Self {
-        let length = body.length();
-        Self { length, rest: body, kept: Vec::new(), replayed: 0, keep, lost: false, allowed }
+        let (length, kept, withheld) = (body.length(), Vec::new(), Withheld::default());
+        Self { length, rest: body, kept, replayed: 0, keep, lost: false, allowed, withheld }
+    }
+
+    /// Trailers of these names do not go along.
+    #[must_use]
+    pub fn withholding(self, withheld: Withheld) -> Self {
+        Self { withheld, ..self }
     }
 
     /// How many bytes there are in all, if that is known before they come.
@@ -237,9 +246,9 @@ impl Upload {
         piece
     }
 
-    /// After `End`: the lines of the trailer section, as they came.
+    /// After `End`: the lines of the trailer section that go along, as they came.
     pub fn trailers(&self) -> Vec<u8> {
-        self.rest.trailers()
+        self.withheld.without(self.rest.trailers())
     }
 
     /// Takes it out, leaving nothing: the connection sends the rest on its own, and only once.

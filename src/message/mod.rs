@@ -11,3 +11,4 @@ pub mod pairs;
 pub mod reply;
 pub mod target;
 pub mod template;
+pub mod withheld;

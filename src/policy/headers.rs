@@ -13,6 +13,7 @@ use crate::message::head::{Head, Known};
 use crate::message::header_name::HeaderName;
 use crate::message::reply::Reply;
 use crate::message::template::Template;
+use crate::message::withheld::Withheld;
 use crate::unit::OneOrMany;
 
 /// `[policies.NAME.headers]`: headers set, added and removed. Values may use {client_ip} {host} {path} {path.NAME}
@@ -77,6 +78,22 @@ impl Config {
     }
 }
 
+/// What trailers must not bring back.
+#[derive(Clone, Debug, Default)]
+pub struct Trailers {
+    /// Those of requests.
+    pub request: Withheld,
+    /// Those of answers.
+    pub response: Withheld,
+}
+
+impl Trailers {
+    /// What a merged configuration changes in heads.
+    pub fn new(config: &Config) -> Self {
+        Self { request: config.request.withheld(), response: config.response.withheld() }
+    }
+}
+
 /// Whether weir writes this header by itself, so that nobody else may: it frames the message, or belongs to a
 /// connection.
 pub fn is_weirs_own(name: &HeaderName) -> bool {
@@ -118,6 +135,12 @@ impl Changes {
         let remove = self.remove.as_deref().unwrap_or_default().to_vec();
         let edit = Edit { remove, set: values(&self.set), add: values(&self.add) };
         (!edit.remove.is_empty() || !edit.set.is_empty() || !edit.add.is_empty()).then_some(edit)
+    }
+
+    /// All names that it changes.
+    fn withheld(&self) -> Withheld {
+        let removed = self.remove.as_deref().unwrap_or_default();
+        Withheld::new(self.set.keys().chain(self.add.keys()).chain(removed).cloned().collect())
     }
 
     /// For requests.

@@ -83,6 +83,8 @@ pub struct Policy {
     config: Config,
     /// What looks at requests and answers, in the order of work; backwards on the way back.
     pub steps: Vec<Box<dyn Filter>>,
+    /// Trailers that are not passed on.
+    pub withheld: headers::Trailers,
     /// The largest request body, in bytes; `u64::MAX`: no limit.
     pub max_body: u64,
     /// How the endpoint is told of the client.
@@ -142,6 +144,7 @@ impl Policy {
         let max_body = config.max_body.map_or(0, Size::get);
         Self {
             steps: steps(&config, segment),
+            withheld: headers::Trailers::new(&config.headers),
             max_body: if max_body == 0 { u64::MAX } else { max_body },
             forwarded: config.forwarded.unwrap_or_default(),
             upgrade: config.upgrade.clone().unwrap_or_else(|| vec![Protocol::websocket()]),

@@ -31,7 +31,8 @@ pub async fn forward(
     let timeouts = [policy.timeouts.response, policy.timeouts.total, policy.timeouts.exchange];
     let patience = Patience::new(client.deadline, timeouts);
     let idempotent = x.head.method.is_idempotent();
-    let mut upload = Upload::new(mem::take(&mut x.body), idempotent, policy.max_body);
+    let upload = Upload::new(mem::take(&mut x.body), idempotent, policy.max_body);
+    let mut upload = upload.withholding(policy.withheld.request.clone());
     if upload.length() == Some(0) {
         patience.received();
     }

@@ -108,7 +108,9 @@ table! {
         "`access` of the route or of its policies does not let its address in.";
     Rewrite 400 "rewrite" Client "the path cannot be rewritten as this route asks."
         "What `rewrite` of the route or of its policies made of it has a dot segment, or is no path.";
-    NoEndpoint 503 "no_endpoint" Upstream "no endpoint of the pool is healthy.";
+    NoEndpoint 503 "no_endpoint" Upstream "there is no endpoint that could be asked."
+        "All are down or draining, and so are those of the pool's `fallback`; `limits.panic_below` \
+         says when weir asks them all the same.";
     ConnectFailure 502 "connect_failure" Upstream "the endpoint could not be connected to.";
     ConnectTimeout 504 "connect_timeout" Upstream "the endpoint did not accept a connection in time."
         "The limit is `connections.connect_timeout` of the pool.";

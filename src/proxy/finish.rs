@@ -13,6 +13,7 @@ use super::{Local, Reading};
 use crate::message::exchange::Exchange;
 use crate::message::head::Known;
 use crate::message::reply::Reply;
+use crate::message::withheld::Withheld;
 use crate::route::{Route, RouteId};
 use crate::telemetry::access_log::Record;
 use crate::telemetry::http::{METHODS, RouteShard, Stream};
@@ -126,6 +127,11 @@ impl Tracked {
             Reads::Snapshot(snapshot, _) => Rc::clone(snapshot),
             Reads::Stream(..) => self.local.snapshot(),
         }
+    }
+
+    /// Trailers of its answer that are not passed on.
+    pub fn withheld(&self) -> Withheld {
+        self.route().map(|route| route.policy.withheld.response.clone()).unwrap_or_default()
     }
 
     /// How long its answer may be silent.
