@@ -596,3 +596,26 @@ fn checks_of_thousands_are_spread_and_only_so_many_run_at_once() {
     assert!(most.load(SeqCst) <= 256, "{most:?} at once");
     assert_eq!(weir.get("/").status, 204);
 }
+
+/// algorithms.md, section 2: nobody is asked before it is known whether it is well, at most for two seconds.
+#[test]
+fn a_start_waits_for_the_first_checks() {
+    let (sick, well) = (status(500), status(200));
+    let all: Vec<Upstream> = (0..8)
+        .map(|n| if n % 2 == 0 { saying("sick", &sick) } else { saying("well", &well) })
+        .collect();
+    let endpoints: Vec<&dyn std::fmt::Display> = all.iter().map(|one| one as _).collect();
+    let weir = Weir::start(never_ignored(&endpoints, "path = \"/healthz\""));
+    for _ in 0..16 {
+        assert_eq!(weir.get("/").text(), "well");
+    }
+    drop(weir);
+    // Who never answers is not waited for, and asked all the same.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let weir = Weir::start(never_ignored(
+        &[&address],
+        "path = \"/healthz\"\ninterval = \"10s\"\ntimeout = \"9s\"",
+    ));
+    assert_eq!(state(&weir, &address, "unhealthy"), 0.0);
+}

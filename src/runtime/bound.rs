@@ -12,10 +12,13 @@ use super::{Blueprint, Plan};
 use crate::net::address::{Bind, Listen};
 use crate::net::socket;
 
+/// A listener, the address it is bound to, and a socket for each worker.
+pub type Listening = (Plan, SocketAddr, Vec<TcpListener>);
+
 /// Sockets bound for a blueprint, before anything uses them.
 pub struct Bound {
     /// Listeners that get another socket per worker, and where those listen.
-    pub listeners: Vec<(Plan, SocketAddr, Vec<TcpListener>)>,
+    pub listeners: Vec<Listening>,
     /// The metrics port, if it is another one.
     pub metrics: Option<(SocketAddr, tokio::net::TcpListener)>,
 }

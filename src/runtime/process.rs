@@ -19,13 +19,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::bound::{Bound, Open, bind};
+use super::bound::{Bound, Listening, Open, bind};
 use super::tasks::Tasks;
 use super::watch::Watch;
 use super::worker::{self, Command, Worker};
 use super::{Blueprint, Loader, leavers, shutdown};
 use crate::admin;
 use crate::admin::metrics::Source;
+use crate::endpoint::condition::Condition;
 use crate::health::Checks;
 
 pub use crate::admin::metrics::Reloaded;
@@ -77,6 +78,20 @@ impl Running {
         Open { blueprint: &self.blueprint, addresses }
     }
 }
+
+/// Returns when every endpoint that is checked has had its first check: until then nobody knows whom to ask
+/// (algorithms.md, section 2).
+async fn checked(snapshot: &Snapshot, clock: &Clock) {
+    let pools = snapshot.pools.values().filter(|pool| pool.is_checked());
+    for member in pools.flat_map(|pool| pool.members()) {
+        while member.endpoint.state.condition() == Condition::Unchecked {
+            clock.sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// How long the first checks are waited for.
+const FIRST_CHECKS: Duration = Duration::from_secs(2);
 
 /// What the two logs need, open already.
 type Outputs = (access_log::Opened, log::Opened);
@@ -141,7 +156,12 @@ impl Process {
                 metrics: None,
             }),
         });
-        core.apply(&mut core.running.lock(), bound, Outputs::default());
+        let sockets = core.apply(&mut core.running.lock(), bound, Outputs::default());
+        // Who connects meanwhile waits in the kernel.
+        let first = Arc::clone(&core.running.lock().blueprint.snapshot);
+        runtime
+            .block_on(core.shared.clock.within(FIRST_CHECKS, checked(&first, &core.shared.clock)));
+        core.listen(&mut core.running.lock(), sockets);
         let (clients, connections) = (core.shared.connections.limit(), budget.connections());
         let Budget { limit, own, reserve } = budget;
         tracing::info!(limit, own, reserve, connections, max_connections = clients, "descriptors");
@@ -290,7 +310,8 @@ impl Core {
             tracing::warn!("`metrics.buckets` needs a restart; all else is active");
         }
         running.blueprint = next;
-        self.apply(running, bound, outputs);
+        let sockets = self.apply(running, bound, outputs);
+        self.listen(running, sockets);
         Ok(Reloaded::Accepted)
     }
 
@@ -302,7 +323,8 @@ impl Core {
     }
 
     /// Puts the running blueprint to work on sockets that are bound and outputs that are open already.
-    fn apply(&self, running: &mut Running, bound: Bound, outputs: Outputs) {
+    /// What is left is to listen.
+    fn apply(&self, running: &mut Running, bound: Bound, outputs: Outputs) -> Vec<Listening> {
         let _within = self.control.enter();
         self.source.says(running.blueprint.hash());
         if let Some((address, socket)) = bound.metrics {
@@ -354,7 +376,12 @@ impl Core {
         }
         connections.set_limit(clients);
         *self.source.listeners.lock() = plans.iter().map(|p| Arc::clone(&p.listener)).collect();
-        for (plan, address, sockets) in bound.listeners {
+        bound.listeners
+    }
+
+    /// Lets workers accept on sockets that are bound.
+    fn listen(&self, running: &mut Running, sockets: Vec<Listening>) {
+        for (plan, address, sockets) in sockets {
             running.addresses.insert(plan.settings.name.clone(), address);
             for (worker, socket) in running.workers.iter().zip(sockets) {
                 let listen = Command::Listen(Arc::clone(&plan.listener), socket);
