@@ -53,7 +53,7 @@ pub fn init(args: &Args, config: Option<PathBuf>) -> Exit {
         return Exit::Usage;
     };
     let text = format!(
-        "# Written by `weir init {name}`.\n# Every key: weir help config    One of them: weir \
+        "# Written by `weir init {name}`.\n# Every key: weir show --defaults    One of them: weir \
          explain pools.*.balance\n\n{example}"
     );
     if args.stdout {

@@ -187,7 +187,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Version(args) => version::version(&args),
         Command::Help(args) => help::help(&args, commands(cli.color)),
     };
-    exit as u8
+    if terminal::is_lost() { Exit::Failed as u8 } else { exit as u8 }
 }
 
 /// Every command with its flags.

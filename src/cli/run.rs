@@ -77,7 +77,7 @@ pub fn serve(
     let colours = style(&io::stderr()) == Style::Colour;
     if let Err(error) = log::start(&first.log, terminal::level(), colours) {
         tell(&format!("weir: {error}\n"));
-        return Exit::Failed;
+        return Exit::of(&error);
     }
     match descriptors::raise_limit() {
         Ok((before, after)) => tracing::debug!(before, after, "limit on open descriptors"),

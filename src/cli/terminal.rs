@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::diagnostic::Style;
 
@@ -69,8 +70,22 @@ pub fn say(text: &str) {
 
 /// Prints a result to the byte: a file, or what a program reads.
 pub fn say_exactly(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
+    let mut out = io::stdout();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    // Whoever closes a pipe has read enough.
+    let lost = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    if let Some(error) = lost.filter(|_| !LOST.swap(true, Relaxed)) {
+        tell(&format!("weir: the output cannot be written: {error}\n"));
+    }
 }
+
+/// Whether some of the output was lost.
+pub fn is_lost() -> bool {
+    LOST.load(Relaxed)
+}
+
+/// Output that could not be written, as on a full disk.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Tells the user something that is not the result.
 pub fn tell(text: &str) {

@@ -116,10 +116,16 @@ fn check(
     variables.fill(&mut tree.root);
     let Variables { mut found, unset, .. } = variables;
     merge::defaults(&mut tree);
-    let (config, mut wrong) = read(&tree, &texts, unset);
+    let (config, mut wrong, guessed) = read(&tree, &texts, unset);
     found.append(&mut wrong);
     let mut config = config.unwrap_or_default();
+    let read = found.len();
     validate(&tree, &config, &mut found);
+    if guessed {
+        // What was read under such a key has no place, and may be no mistake.
+        let whole = found.split_off(read);
+        found.extend(whole.into_iter().filter(|one| one.at.is_some()));
+    }
     pages(&tree, &texts, world, &mut config, &mut found);
     once(&tree, &mut found);
     let report = report(&texts, found);

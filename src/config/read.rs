@@ -24,12 +24,13 @@ use crate::policy;
 /// How often a part is read before we give up: more errors than anybody wants to see at once.
 const ROUNDS: usize = 200;
 
-/// Everything that is wrong, and the configuration that is left without it. `unset`: values to pass over.
+/// Everything that is wrong, the configuration that is left without it, and whether some of that stands under a
+/// key that was guessed. `unset`: values to pass over.
 pub fn read(
     tree: &Tree,
     texts: &Texts,
     unset: BTreeSet<usize>,
-) -> (Option<Config>, Vec<Diagnostic>) {
+) -> (Option<Config>, Vec<Diagnostic>, bool) {
     let reader = Reader { skipped: RefCell::new(unset), ..Reader::default() };
     let reading = Reading { reader: &reader, texts, pool: tree.names("pools").first().copied() };
     let mut found = Vec::new();
@@ -55,7 +56,8 @@ pub fn read(
         config.defaults.rules = read.unwrap_or_default();
     }
     found.append(&mut reader.found.borrow_mut());
-    (config, found)
+    let guessed = reader.unknown.borrow().iter().any(|(_, meant)| meant.is_some());
+    (config, found, guessed)
 }
 
 /// What is told of mistakes.

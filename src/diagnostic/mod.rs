@@ -162,8 +162,8 @@ pub fn nearest<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Opti
     let plain = |word: &str| word.to_ascii_lowercase().replace(['-', '.', ' '], "_");
     let word = plain(word);
     let most = match word.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
+        0..=4 => 1,
+        5 => 2,
         _ => 3,
     };
     words

@@ -94,7 +94,9 @@ impl Stage {
         let (blueprint, _) = files
             .first()
             .map_err(|report| io::Error::other(report.render(crate::diagnostic::Style::Plain)))?;
-        let process = Process::start(blueprint, Box::new(files))?;
+        // It waits for the first checks, which these backends answer meanwhile.
+        let start = move || Process::start(blueprint, Box::new(files));
+        let process = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
         let load = Load::start(web, &NAMES);
         Ok(Self { backends, load, process, file, metrics, web, shares: Vec::new() })
     }
