@@ -24,7 +24,12 @@ fn logging(upstream: &Upstream, access_log: &str) -> String {
 
 /// Waits until a file has so many lines.
 fn lines(path: &Path, count: usize) -> Vec<String> {
-    let read = || fs::read_to_string(path).unwrap_or_default();
+    // A line that is being written is none yet.
+    let read = || {
+        let mut text = fs::read_to_string(path).unwrap_or_default();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
+    };
     until(&format!("{count} lines in {}", path.display()), || read().lines().count() >= count);
     let lines: Vec<String> = read().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), count, "{lines:?}");

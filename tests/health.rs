@@ -619,3 +619,23 @@ fn a_start_waits_for_the_first_checks() {
     ));
     assert_eq!(state(&weir, &address, "unhealthy"), 0.0);
 }
+
+/// Checks have places in common; those that wait for answers which never come must not keep others from being made.
+#[test]
+fn pools_that_hang_do_not_keep_others_from_being_checked() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let hanging: Vec<String> = (1..=250).map(|n| format!("\"127.0.3.{n}:{port}\"")).collect();
+    let health = status(200);
+    let good = service(&health);
+    let text = format!(
+        "{}\n[pools.hanging]\nendpoints = [{}]\nhealth = {{ path = \"/\", interval = \"20ms\", timeout = \"30s\" }}\n\
+         [routes.hanging]\nhost = \"h\"\npool = \"hanging\"\n",
+        never_ignored(&[&good], "path = \"/healthz\"\ninterval = \"20ms\""),
+        hanging.join(", ")
+    );
+    let weir = Weir::start(text);
+    until("it was checked often", || checks(&weir, &good, "ok") > 5.0);
+    health.store(500, SeqCst);
+    until_state(&weir, &good, "unhealthy");
+}

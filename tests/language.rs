@@ -438,3 +438,38 @@ fn ten_thousand_routes_are_checked_in_no_time_and_so_are_their_mistakes() {
     assert!(good.as_secs() < 20 && bad.as_secs() < 40, "{good:?}, {bad:?}");
     println!("10 000 routes: {good:?}; with mistakes: {bad:?}");
 }
+
+/// What cannot be read must not seem to be gone: a route that keeps people out might be in it.
+#[test]
+fn what_an_include_cannot_read_is_an_error() {
+    let root = format!("include = \"conf.d/*.toml\"\n{LISTENER}{}", pool("a"));
+    let directory = directory(&[("weir.toml", &root), ("conf.d/a.toml", "")]);
+    let path = directory.path().join("weir.toml");
+    assert!(config::load(&path).is_ok());
+    std::os::unix::fs::symlink("nowhere", directory.path().join("conf.d/b.toml")).unwrap();
+    let report = config::load(&path).unwrap_err();
+    assert_eq!(report.found()[0].code, Code::E0501, "{}", report.render(Style::Plain));
+    fs::remove_file(directory.path().join("conf.d/b.toml")).unwrap();
+    fs::create_dir(directory.path().join("conf.d/c.toml")).unwrap();
+    assert!(config::load(&path).is_ok(), "a directory is no file");
+}
+
+#[test]
+fn files_that_include_one_another_are_followed_so_deep_only() {
+    let chain = |length: usize| {
+        let mut files = vec![(
+            "weir.toml".to_owned(),
+            format!("include = \"1.toml\"\n{LISTENER}{}", pool("a")),
+        )];
+        for n in 1..length {
+            files.push((format!("{n}.toml"), format!("include = \"{}.toml\"", n + 1)));
+        }
+        files.push((format!("{length}.toml"), String::new()));
+        let files: Vec<_> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
+        let directory = directory(&files);
+        config::load(&directory.path().join("weir.toml")).err()
+    };
+    assert!(chain(32).is_none());
+    let report = chain(5_000).expect("it is refused");
+    assert_eq!(report.found()[0].code, Code::E0105, "{}", report.render(Style::Plain));
+}

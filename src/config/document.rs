@@ -4,6 +4,7 @@
 //! several files are put together by name; what two of them define is an error that shows both.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -26,13 +27,18 @@ pub struct Reading<'a> {
     root: Table,
     /// The files that are part of it, by where they really are.
     parts: BTreeSet<PathBuf>,
+    /// How many files include one another to the one that is read.
+    depth: usize,
 }
+
+/// Files that include one another.
+const DEEPEST: usize = 32;
 
 impl<'a> Reading<'a> {
     /// Nothing yet.
     pub fn new(world: &'a mut World) -> Self {
         let (texts, root) = (Texts::default(), Table::new());
-        Self { world, texts, found: Vec::new(), root, parts: BTreeSet::new() }
+        Self { world, texts, found: Vec::new(), root, parts: BTreeSet::new(), depth: 0 }
     }
 
     /// The root table of all that was read.
@@ -48,12 +54,7 @@ impl<'a> Reading<'a> {
         }
         let bytes = match self.world.read(path) {
             Ok(bytes) => bytes,
-            Err(error) => {
-                let mut found = unreadable(path, &error, named.is_some());
-                found.at = named.map(|at| At::new(at.clone()));
-                "named here".clone_into(&mut found.label);
-                return self.found.push(found);
-            }
+            Err(error) => return self.missing(path, &error, named),
         };
         let name = path.display().to_string();
         match String::from_utf8(bytes) {
@@ -68,6 +69,13 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn missing(&mut self, path: &Path, error: &io::Error, named: Option<&Range<usize>>) {
+        let mut found = unreadable(path, error, named.is_some());
+        found.at = named.map(|at| At::new(at.clone()));
+        "named here".clone_into(&mut found.label);
+        self.found.push(found);
+    }
+
     /// Adds a text and all that it includes, relative to `path`.
     pub fn text(&mut self, name: String, text: String, path: &Path) {
         let start = self.texts.add(name, text.clone());
@@ -78,9 +86,17 @@ impl<'a> Reading<'a> {
         let mut part = table(parsed.get_ref(), start);
         let include = part.remove("include");
         self.unite(part);
-        if let Some(include) = include {
-            self.include(&include.node, path.parent().unwrap_or(path));
+        let Some(include) = include else { return };
+        if self.depth == DEEPEST {
+            let problem = format!(
+                "files that include files are followed {DEEPEST} deep, and this is deeper: name them in the first one"
+            );
+            let at = Some(At::new(include.key.clone()));
+            return self.found.push(Diagnostic::new(Code::E0105, at, problem, "too deep"));
         }
+        self.depth += 1;
+        self.include(&include.node, path.parent().unwrap_or(path));
+        self.depth -= 1;
     }
 
     fn include(&mut self, node: &Node, directory: &Path) {
@@ -101,8 +117,9 @@ impl<'a> Reading<'a> {
                                write each directory, such as \"conf.d/*/*.toml\"";
                 self.found.push(Diagnostic::new(Code::E0103, at(), problem, "no such glob"));
             } else {
-                for path in self.world.matches(&path) {
-                    self.file(&path, Some(&node.at));
+                match self.world.matches(&path) {
+                    Ok(paths) => paths.iter().for_each(|path| self.file(path, Some(&node.at))),
+                    Err((directory, error)) => self.missing(&directory, &error, Some(&node.at)),
                 }
             }
         }

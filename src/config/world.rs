@@ -56,12 +56,15 @@ impl World {
     }
 
     /// The files that a glob means, in the order of their names. None is fine.
-    pub fn matches(&mut self, glob: &Path) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    /// A directory that cannot be read: what is in it must not seem to be gone.
+    pub fn matches(&mut self, glob: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
         if !self.real {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let found = matches(glob);
-        self.seen.globs.insert(glob.to_owned(), found.clone());
+        self.seen.globs.insert(glob.to_owned(), found.as_ref().ok().cloned());
         found
     }
 
@@ -75,7 +78,8 @@ impl World {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Seen {
     files: BTreeMap<PathBuf, Option<Look>>,
-    globs: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// `None`: a directory could not be read.
+    globs: BTreeMap<PathBuf, Option<Vec<PathBuf>>>,
 }
 
 /// Device, file, size, and when it was changed: no edit leaves all of them as they were.
@@ -86,7 +90,7 @@ impl Seen {
     pub fn changed(&self) -> Option<u64> {
         let now = Self {
             files: self.files.keys().map(|path| (path.clone(), look(path))).collect(),
-            globs: self.globs.keys().map(|glob| (glob.clone(), matches(glob))).collect(),
+            globs: self.globs.keys().map(|glob| (glob.clone(), matches(glob).ok())).collect(),
         };
         (now != *self).then(|| foldhash::quality::FixedState::default().hash_one(now))
     }
@@ -99,32 +103,60 @@ fn look(path: &Path) -> Option<Look> {
     fs::metadata(path).ok().map(of)
 }
 
-fn matches(glob: &Path) -> Vec<PathBuf> {
+fn matches(glob: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let mut found = vec![PathBuf::new()];
     for component in glob.components() {
         let pattern = match component {
             Component::Normal(name) => name.to_str().filter(|name| is_glob(name)),
             _ => None,
         };
-        found = found.iter().flat_map(|path| step(path, component, pattern)).collect();
+        let mut next = Vec::new();
+        for path in &found {
+            step(path, component, pattern, &mut next)?;
+        }
+        found = next;
     }
-    found.retain(|path| path.is_file());
+    // What is no file, or leads nowhere, is told when it is read.
+    found.retain(|path| !path.is_dir());
     found.sort_unstable();
-    found
+    Ok(found)
 }
 
-/// What a component of a glob leads to from `path`.
-fn step(path: &Path, component: Component<'_>, pattern: Option<&str>) -> Vec<PathBuf> {
-    let Some(pattern) = pattern else { return vec![path.join(component)] };
+/// Adds what a component of a glob leads to from `path`. What is not there leads nowhere.
+fn step(
+    path: &Path,
+    component: Component<'_>,
+    pattern: Option<&str>,
+    found: &mut Vec<PathBuf>,
+) -> Result<(), (PathBuf, io::Error)> {
+    let Some(pattern) = pattern else {
+        let path = path.join(component);
+        if component == Component::CurDir
+            || path.symlink_metadata().is_ok()
+            || path.as_os_str().is_empty()
+        {
+            found.push(path);
+        }
+        return Ok(());
+    };
     let directory = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    // What is hidden is an editor's, or the link of a ConfigMap.
-    let named = names.filter(|name| pattern.starts_with('.') || !name.starts_with('.'));
-    named
-        .filter(|name| fits(pattern.as_bytes(), name.as_bytes()))
-        .map(|name| path.join(name))
-        .collect()
+    let failed = |error| (directory.to_owned(), error);
+    let entries = match fs::read_dir(directory) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        entries => entries.map_err(failed)?,
+    };
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let text = name.to_string_lossy();
+        // What is hidden is an editor's, or the link of a ConfigMap.
+        let shows = pattern.starts_with('.') || !text.starts_with('.');
+        if shows && fits(pattern.as_bytes(), text.as_bytes()) {
+            found.push(path.join(&name));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a name has a sign that stands for others.

@@ -4,6 +4,7 @@
 //! answer's, the body to what is looked at, all of it to the time of the check.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -43,6 +44,14 @@ struct Kept {
     _descriptor: Descriptor,
 }
 
+impl Kept {
+    /// Whether the endpoint has said nothing since: a goodbye is no answer to the next check.
+    fn is_silent(&self) -> bool {
+        let asked = self.stream.try_read(&mut [0]);
+        asked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 impl Http {
     /// Asks at this address. `name` is the endpoint's Host, unless the file gives another.
     pub fn new(
@@ -70,7 +79,7 @@ impl Http {
     }
 
     async fn check(&mut self) -> Result<(), Problem> {
-        if let Some(Kept { mut stream, _descriptor }) = self.kept.take() {
+        if let Some(Kept { mut stream, _descriptor }) = self.kept.take().filter(Kept::is_silent) {
             match self.exchange(&mut stream).await {
                 // It was closed meanwhile, which says nothing: a new one will tell.
                 Err(Broken { unheard: true, .. }) => {}

@@ -184,6 +184,8 @@ pub struct Watch<'a> {
     pub clock: &'a Clock,
     /// What all checks share.
     pub checks: &'a Checks,
+    /// The place of its pool, when those of all are taken.
+    pub own: &'a Semaphore,
 }
 
 impl Watch<'_> {
@@ -195,8 +197,13 @@ impl Watch<'_> {
         let mut traffic = (self.metrics.attempts(), clock.now());
         clock.sleep(pace::first(config, endpoint.state.told(), self.among, fastrand::f64())).await;
         loop {
-            // Closed by nobody, so there is a place sooner or later.
-            let place = self.checks.places.acquire().await;
+            // Closed by nobody, so there is a place sooner or later; one belongs to the pool, so that others that
+            // hang cannot keep it from being checked.
+            let place = tokio::select! {
+                biased;
+                place = self.checks.places.acquire() => place,
+                place = self.own.acquire() => place,
+            };
             let began = clock.now();
             let answer = clock.within(config.timeout.get(), probe.ask()).await;
             drop(place);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::health::{Checks, Watch};
@@ -41,13 +42,14 @@ impl Tasks {
 /// Checks every endpoint of the pool, and makes its pickers; without checks, nothing is known of any.
 fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
+    let own = Arc::new(Semaphore::new(1));
     for member in pool.members() {
         if !pool.is_checked() {
             member.endpoint.state.forget(shared.clock.now());
             continue;
         }
         let (pool, shared, checks) = (Arc::clone(pool), Arc::clone(shared), Arc::clone(checks));
-        let endpoint = Arc::clone(&member.endpoint);
+        let (endpoint, own) = (Arc::clone(&member.endpoint), Arc::clone(&own));
         tasks.spawn(async move {
             let Some(config) = &pool.config.health else { return };
             let watch = Watch {
@@ -59,6 +61,7 @@ fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSe
                 buckets: &shared.buckets,
                 clock: &shared.clock,
                 checks: &checks,
+                own: &own,
             };
             watch.run(|| pool.refresh(shared.clock.now(), fastrand::u64(..))).await;
         });

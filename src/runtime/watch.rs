@@ -69,6 +69,10 @@ impl Change {
     fn is_due(&mut self, seen: Option<u64>) -> bool {
         let quiet = seen == self.last;
         self.last = seen;
+        if seen.is_none() {
+            // The same change may come again.
+            self.told = None;
+        }
         if seen.is_none() || seen == self.told {
             self.looks = 0;
             return false;
@@ -102,6 +106,7 @@ mod tests {
         assert_eq!(told(&[None, Some(1), Some(2), Some(2), Some(2), Some(2)]), [3]);
         assert_eq!(told(&[Some(1), Some(1), None, Some(2), Some(2)]), [1, 4]);
         assert!(told(&[Some(1), None, None]).is_empty());
+        assert_eq!(told(&[Some(1), Some(1), None, Some(1), Some(1)]), [1, 4], "the same again");
     }
 
     #[test]

@@ -166,7 +166,8 @@ impl Syslog {
         let mut lost: Option<(u64, io::Error)> = None;
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             message.truncate(front);
-            message.extend_from_slice(line);
+            // A line that is longer than a datagram may be is cut: a client must not keep itself out of the log.
+            message.extend_from_slice(&line[..line.len().min(LONGEST_LINE)]);
             if let Err(error) = self.socket.send(&message) {
                 let (count, first) = lost.unwrap_or((0, error));
                 lost = Some((count + 1, first));
@@ -175,6 +176,9 @@ impl Syslog {
         lost.map_or(Ok(()), Err)
     }
 }
+
+/// Bytes of a line that fit into a UDP datagram, with what stands before it.
+const LONGEST_LINE: usize = 65_000;
 
 impl<'de> Deserialize<'de> for Output {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
