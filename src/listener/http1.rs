@@ -53,7 +53,9 @@ pub struct Connection {
     pub deadline: Rc<Deadline>,
     /// What its listener said when the request under way began: that holds to its end, whatever a reload changes.
     pub terms: RefCell<Arc<Settings>>,
-    client: Cell<Client>,
+    peer: SocketAddr,
+    /// The peer is a proxy whose word about its clients is believed.
+    trusted: Cell<bool>,
 }
 
 /// What came instead of a request.
@@ -74,8 +76,6 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
     .await;
     let terms = listener.settings.load_full();
     let trusted = terms.trusts(peer.ip());
-    let (address, scheme) = (peer.ip(), "http");
-    let client = Client { listener: listener.id, peer, trusted, address, scheme };
     let connection = Rc::new(Connection {
         transport: RefCell::new(Transport::new(stream, Rc::clone(&local.scratch))),
         payload: Cell::new(Payload::Length(0)),
@@ -86,7 +86,8 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
         traffic: Traffic::default(),
         deadline,
         terms: RefCell::new(terms),
-        client: Cell::new(client),
+        peer,
+        trusted: Cell::new(trusted),
     });
     let cut = {
         let mut serving = pin!(async {
@@ -131,7 +132,7 @@ async fn next<'a>(
     listener: &'a Listener,
 ) -> Option<Exchanging<'a>> {
     let (result, arrival) = connection.head(local, listener).await;
-    let client = connection.client.get();
+    let client = connection.client(listener.id);
     match result {
         Ok((head, message)) => {
             let mut tracked = track(local, connection.exchange(head, message, client, arrival));
@@ -279,8 +280,7 @@ impl Connection {
         let mut terms = self.terms.borrow_mut();
         if !Arc::ptr_eq(&terms, &settings) {
             *terms = Arc::clone(&settings);
-            let client = self.client.get();
-            self.client.set(Client { trusted: terms.trusts(client.peer.ip()), ..client });
+            self.trusted.set(terms.trusts(self.peer.ip()));
         }
         transport.hold_at_most(terms.limits.connection_buffer.bytes());
     }
@@ -305,6 +305,12 @@ impl Connection {
         self.expects.set(head.get(Known::Expect).is_some());
         let body = RequestBody::new(self, framing);
         Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
+    }
+
+    /// Who has connected, to the listener of this number. It is not kept: an idle connection is small.
+    fn client(&self, listener: usize) -> Client {
+        let (peer, trusted) = (self.peer, self.trusted.get());
+        Client { listener, peer, trusted, address: peer.ip(), scheme: "http" }
     }
 
     /// The client of a request: if a proxy is believed, whoever that speaks for.
