@@ -54,7 +54,6 @@ pub struct Connection {
     /// What its listener said when the request under way began: that holds to its end, whatever a reload changes.
     pub terms: RefCell<Arc<Settings>>,
     peer: SocketAddr,
-    /// The peer is a proxy whose word about its clients is believed.
     trusted: Cell<bool>,
 }
 
@@ -309,18 +308,15 @@ impl Connection {
 
     /// Who has connected, to the listener of this number. It is not kept: an idle connection is small.
     fn client(&self, listener: usize) -> Client {
-        let (peer, trusted) = (self.peer, self.trusted.get());
-        Client { listener, peer, trusted, address: peer.ip(), scheme: "http" }
+        let trusted = self.trusted.get();
+        Client { listener, peer: self.peer, trusted, address: self.peer.ip(), scheme: "http" }
     }
 
     /// The client of a request: if a proxy is believed, whoever that speaks for.
     fn seen(&self, client: Client, head: &Head) -> Client {
-        if !client.trusted {
-            return client;
-        }
         let terms = self.terms.borrow();
-        let address = forwarded::origin(head, |address| terms.trusts(address));
-        Client { address: address.unwrap_or(client.address), ..client }
+        let told = client.trusted.then(|| forwarded::origin(head, |address| terms.trusts(address)));
+        Client { address: told.flatten().unwrap_or(client.address), ..client }
     }
 
     /// Lets the spine work. `false`: the client has left, and with it the request; whatever it was waiting
