@@ -308,14 +308,14 @@ impl Connection {
 
     /// Who has connected, to the listener of this number. It is not kept: an idle connection is small.
     fn client(&self, listener: usize) -> Client {
-        let trusted = self.trusted.get();
-        Client { listener, peer: self.peer, trusted, address: self.peer.ip(), scheme: "http" }
+        let (peer, trusted, scheme) = (self.peer, self.trusted.get(), "http");
+        Client { listener, peer, trusted, address: peer.ip(), scheme }
     }
 
-    /// The client of a request: if a proxy is believed, whoever that speaks for.
+    /// The client of a request, whoever a believed proxy speaks for.
     fn seen(&self, client: Client, head: &Head) -> Client {
-        let terms = self.terms.borrow();
-        let told = client.trusted.then(|| forwarded::origin(head, |address| terms.trusts(address)));
+        let trusts = |address| self.terms.borrow().trusts(address);
+        let told = client.trusted.then(|| forwarded::origin(head, trusts));
         Client { address: told.flatten().unwrap_or(client.address), ..client }
     }
 
@@ -393,9 +393,8 @@ impl Interim for Connection {
     }
 }
 
-/// One read of a head: a large one fits, and what follows it is not worth more.
+/// One read of a head.
 const READ: usize = 64 * 1024;
 /// So much of further requests may wait behind the one under way.
 const PIPELINED: usize = 16 * 1024;
-/// How often a client is looked after that nothing is read from.
 const LOOK: Duration = Duration::from_millis(500);
