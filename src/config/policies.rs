@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::routes::variable_of_others;
+use super::words::variable_of_others;
 use crate::diagnostic::{At, Code, Diagnostic, shown};
 use crate::message::target::{check_authority, normalise};
 use crate::policy::headers::{self, is_weirs_own};

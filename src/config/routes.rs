@@ -1,6 +1,7 @@
 //! What may be wrong with routes: hosts and paths that no request has, destinations that are none or several.
 
 use super::Check;
+use super::words::{path_of_others, variable_of_others};
 use crate::diagnostic::{Code, Diagnostic, nearest, shown};
 use crate::message::target::{check_authority, normalise};
 use crate::message::template::Template;
@@ -330,43 +331,3 @@ impl Check<'_> {
 
 /// Segments of a path with names: more than any service has, and few enough to be followed one within the other.
 const SEGMENTS: usize = 256;
-
-/// A path as other proxies and frameworks write it.
-fn path_of_others(path: &str) -> Option<(String, &'static str)> {
-    if let Some(front) = path.strip_suffix('*') {
-        let front = shown(front.trim_end_matches('/'));
-        return Some((
-            format!("`*` stands for itself in paths: write `path_prefix = \"{front}\"`"),
-            "no wildcard",
-        ));
-    }
-    let name = path.split('/').find_map(|segment| segment.strip_prefix(':'))?;
-    let mended = shown(&path.replace(&format!(":{name}"), &format!("{{{name}}}")));
-    Some((
-        format!("a segment that may be anything is named in braces: write \"{mended}\""),
-        "stands for itself",
-    ))
-}
-
-/// A variable as nginx and Caddy write it, and ours.
-pub fn variable_of_others(text: &str) -> Option<(&str, &'static str)> {
-    let at = text.find('$')?;
-    let name = &text[at + 1..];
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-    let ours = match &name[..end] {
-        "" => return None,
-        "host" | "http_host" | "server_name" => "{host}",
-        "request_uri" => "{path}{query}",
-        "uri" | "document_uri" => "{path}",
-        "args" | "query_string" | "is_args" => "{query}",
-        "scheme" => "{scheme}",
-        "remote_addr" | "proxy_add_x_forwarded_for" | "realip_remote_addr" => "{client_ip}",
-        "request_method" => "{method}",
-        "request_id" => "{request_id}",
-        name if name.bytes().all(|byte| byte.is_ascii_digit()) => {
-            "{path.NAME}, and `path = \"/{NAME}\"`"
-        }
-        _ => return None,
-    };
-    Some((&text[at..at + 1 + end], ours))
-}

@@ -1,7 +1,10 @@
 //! Words of nginx, HAProxy, Traefik, Envoy and Caddy, and ours.
 //!
 //! The reader asks here when it meets a key or a value it does not know, before it guesses by
-//! spelling: a newcomer brings the words of another proxy. A table, and no mechanism.
+//! spelling: a newcomer brings the words of another proxy, and how it writes paths and variables.
+//! Tables, and no mechanism.
+
+use crate::diagnostic::shown;
 
 /// A foreign key: the word, whose it is, and ours. Of several rows with one word, the first whose
 /// own word fits the section counts.
@@ -134,6 +137,25 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("xff", "Envoy", "x-forwarded"),
 ];
 
+/// A foreign variable, without its `$`, and ours.
+const VARIABLES: &[(&str, &str)] = &[
+    ("host", "{host}"),
+    ("http_host", "{host}"),
+    ("server_name", "{host}"),
+    ("request_uri", "{path}{query}"),
+    ("uri", "{path}"),
+    ("document_uri", "{path}"),
+    ("args", "{query}"),
+    ("query_string", "{query}"),
+    ("is_args", "{query}"),
+    ("scheme", "{scheme}"),
+    ("remote_addr", "{client_ip}"),
+    ("proxy_add_x_forwarded_for", "{client_ip}"),
+    ("realip_remote_addr", "{client_ip}"),
+    ("request_method", "{method}"),
+    ("request_id", "{request_id}"),
+];
+
 /// What a word of another proxy is called here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Foreign {
@@ -159,6 +181,37 @@ pub fn foreign(who: &str) -> Vec<(&'static str, &'static str)> {
     let mut words: Vec<_> = all.map(|&(word, _, ours)| (word, ours)).collect();
     words.sort_unstable();
     words
+}
+
+/// A path as other proxies and frameworks write it.
+pub fn path_of_others(path: &str) -> Option<(String, &'static str)> {
+    if let Some(front) = path.strip_suffix('*') {
+        let front = shown(front.trim_end_matches('/'));
+        return Some((
+            format!("`*` stands for itself in paths: write `path_prefix = \"{front}\"`"),
+            "no wildcard",
+        ));
+    }
+    let name = path.split('/').find_map(|segment| segment.strip_prefix(':'))?;
+    let mended = shown(&path.replace(&format!(":{name}"), &format!("{{{name}}}")));
+    Some((
+        format!("a segment that may be anything is named in braces: write \"{mended}\""),
+        "stands for itself",
+    ))
+}
+
+/// The first variable of nginx in a text, and ours.
+pub fn variable_of_others(text: &str) -> Option<(&str, &'static str)> {
+    let at = text.find('$')?;
+    let name = &text[at + 1..];
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+    let name = &name[..end];
+    let ours = if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        "{path.NAME}, and `path = \"/{NAME}\"`"
+    } else {
+        VARIABLES.iter().find(|(theirs, _)| *theirs == name)?.1
+    };
+    Some((&text[at..at + 1 + end], ours))
 }
 
 fn find(
