@@ -4,6 +4,7 @@
 
 use std::mem;
 
+use super::policies::sections;
 use super::{Config, Tree};
 use crate::diagnostic::{Code, Diagnostic, nearest, shown};
 use crate::h1::MAX_FIELDS;
@@ -34,11 +35,10 @@ pub fn limits(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     let log = &config.access_log;
     let (least, most) = (Size::from_bytes(0), Size::from_kib(1024));
     check.size(&["access_log", "buffer"], log.buffer, least, most);
-    for (name, policy) in &config.policies {
-        check.timeouts(&["policies", name], &policy.timeouts);
+    for (section, policy) in sections(config) {
+        check.timeouts(&section, &policy.timeouts);
     }
     for (name, route) in &config.routes {
-        check.timeouts(&["routes", name], &route.timeouts);
         let own = route.own();
         // As it is on each of its listeners; one report is enough.
         let of = config.listeners.iter().filter(|(listener, _)| route.belongs_to(listener));
@@ -85,9 +85,9 @@ fn timeouts(
     Timeouts::new(&policy::Config::merged([rules].into_iter().chain(named).chain([own])).timeouts)
 }
 
-/// One attempt may not take longer than all of them.
+/// One attempt may not take longer than all of them. One without a limit has been told: it always has one.
 fn contradict(timeouts: &Timeouts) -> bool {
-    timeouts.response > timeouts.total
+    timeouts.response > timeouts.total && timeouts.response < std::time::Duration::MAX
 }
 
 struct Check<'a> {
@@ -185,16 +185,25 @@ impl Check<'_> {
     }
 
     fn contradiction(&mut self, section: &str, name: &str, timeouts: &Timeouts) {
-        let path = |key| [section, name, "timeouts", key];
-        let written = |key| self.tree.text(&path(key)).map(|(_, at)| at);
-        let at = written("response").or_else(|| written("total"));
+        let written = |[section, name]: [&str; 2]| {
+            let text = |key| self.tree.text(&[section, name, "timeouts", key]);
+            text("response").or_else(|| text("total")).map(|(_, at)| at)
+        };
+        let named = [section, name, "policies"];
+        let at = written([section, name])
+            .or_else(|| self.tree.value(&named).filter(|_| self.tree.has(&named)))
+            .or_else(|| written(["defaults", "routes"]))
+            .or_else(|| self.tree.key(&[section, name]));
+        // What holds for all routes is told once.
+        if self.found.iter().any(|one| one.at == at) {
+            return;
+        }
         let who = section.trim_end_matches('s');
         let problem = format!(
             "{who} `{name}` waits {:?} for an answer, but {:?} for all attempts together: write a \
              longer `timeouts.total`, or a shorter `timeouts.response`",
             timeouts.response, timeouts.total
         );
-        let at = at.or_else(|| self.tree.value(&[section, name, "policies"]));
         self.found.push(Diagnostic::new(Code::W0109, at, problem, "the two contradict"));
     }
 }

@@ -1,31 +1,34 @@
-//! What may be wrong with policies, whether they have a name or stand within a route.
+//! What may be wrong with policies, whether they have a name, stand within a route, or hold for all routes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::Check;
 use super::words::variable_of_others;
+use super::{Check, Config};
 use crate::diagnostic::{At, Code, Diagnostic, shown};
 use crate::message::target::{check_authority, normalise};
 use crate::policy::headers::{self, is_weirs_own};
 use crate::policy::{self, rewrite};
 use crate::unit::Name;
 
+/// Every section that says what policies may say: those with a name, the routes, and what holds for all routes.
+pub fn sections(config: &Config) -> impl Iterator<Item = ([&str; 2], Cow<'_, policy::Config>)> {
+    let named = config.policies.iter();
+    let named = named.map(|(name, policy)| (["policies", name.as_str()], Cow::Borrowed(policy)));
+    let routes = config.routes.iter();
+    let routes = routes.map(|(name, route)| (["routes", name.as_str()], Cow::Owned(route.own())));
+    let defaults = (["defaults", "routes"], Cow::Borrowed(&config.defaults.rules));
+    named.chain(routes).chain([defaults])
+}
+
 impl Check<'_> {
     /// Adds what is wrong with policies.
     pub fn policies(&mut self) {
-        let config = self.config;
-        for (name, policy) in &config.policies {
-            self.policy(["policies", name], policy);
-        }
-        for (name, route) in &config.routes {
-            self.policy(["routes", name], &route.own());
+        for (section, policy) in sections(self.config) {
+            self.headers(section, &policy.headers);
+            self.rewrite(section, &policy.rewrite);
         }
         self.unused();
-    }
-
-    fn policy(&mut self, section: [&str; 2], policy: &policy::Config) {
-        self.headers(section, &policy.headers);
-        self.rewrite(section, &policy.rewrite);
     }
 
     fn headers(&mut self, section: [&str; 2], headers: &headers::Config) {

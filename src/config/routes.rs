@@ -195,13 +195,12 @@ impl Check<'_> {
         }
         let listeners = config.listeners.iter().filter(|(listener, _)| route.belongs_to(listener));
         let listed = listeners.flat_map(|(_, listener)| listener.policies.iter());
-        for policy in route.policies.iter().chain(listed) {
-            let Some(section) = config.policies.get(policy) else { continue };
-            for (path, template) in section.headers.templates() {
-                used.push((
-                    steps(&[&["policies", policy, "headers"], &path[..]].concat()),
-                    template,
-                ));
+        let listed = route.policies.iter().chain(listed);
+        let listed = listed.filter_map(|name| config.policies.get_key_value(name));
+        let listed = listed.map(|(name, policy)| (["policies", name.as_str()], policy));
+        for (section, policy) in listed.chain([(["defaults", "routes"], &config.defaults.rules)]) {
+            for (path, template) in policy.headers.templates() {
+                used.push((steps(&[&section[..], &["headers"], &path[..]].concat()), template));
             }
         }
         if let Some(redirect) = &route.redirect {
