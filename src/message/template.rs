@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write;
-use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use super::exchange::Exchange;
+use crate::net::ip;
 
 /// A text with variables in braces. What they stand for is what the client asked, before any rewriting.
 #[derive(Clone, PartialEq, Eq)]
@@ -157,7 +156,7 @@ impl Variable {
     fn write(&self, x: &Exchange, out: &mut Vec<u8>) {
         let head = &x.head;
         match self {
-            Self::ClientIp => write_address(x.client.address, out),
+            Self::ClientIp => ip::write(x.client.address, out),
             Self::Host => out.extend_from_slice(head.host().as_bytes()),
             Self::Method => out.extend_from_slice(head.method_text().as_bytes()),
             Self::Path => {
@@ -173,24 +172,6 @@ impl Variable {
             Self::Query => out.extend_from_slice(head.slice(head.query)),
             Self::RequestId => out.extend_from_slice(head.slice(x.request_id)),
             Self::Scheme => out.extend_from_slice(x.client.scheme.as_bytes()),
-        }
-    }
-}
-
-/// Writes an address; by far the most are IPv4, and are not worth a formatter.
-pub fn write_address(address: IpAddr, out: &mut Vec<u8>) {
-    match address {
-        IpAddr::V4(address) => {
-            for (at, octet) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
-                }
-                out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            }
-        }
-        IpAddr::V6(address) => {
-            // A vector takes all that is written.
-            let _ = write!(out, "{address}");
         }
     }
 }

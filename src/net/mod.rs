@@ -5,6 +5,7 @@ pub mod address;
 pub mod clock;
 pub mod deadline;
 pub mod descriptors;
+pub mod ip;
 pub mod leaving;
 pub mod places;
 pub mod relay;

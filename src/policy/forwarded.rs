@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::message::exchange::Client;
 use crate::message::head::{Field, Head, Known, Span};
 use crate::message::header_name::HeaderName;
-use crate::message::template::write_address;
+use crate::net::ip;
 
 /// Which fields tell of the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -43,7 +43,7 @@ impl Forwarded {
         }
         if matches!(self, Self::XForwarded | Self::Both) {
             tell(head, Known::XForwardedFor, "x-forwarded-for: ", client, |out, _| {
-                write_address(client.peer.ip(), out);
+                ip::write(client.peer.ip(), out);
             });
             if !says(head, Known::XForwardedProto, client) {
                 tell(head, Known::XForwardedProto, "x-forwarded-proto: ", client, |out, _| {
@@ -66,7 +66,7 @@ impl Forwarded {
             tell(head, Known::Forwarded, "forwarded: ", client, |out, authority| {
                 let quoted = client.peer.ip().is_ipv6();
                 out.extend_from_slice(if quoted { b"for=\"[" } else { b"for=" });
-                write_address(client.peer.ip(), out);
+                ip::write(client.peer.ip(), out);
                 out.extend_from_slice(if quoted { b"]\";proto=" } else { b";proto=" });
                 out.extend_from_slice(client.scheme.as_bytes());
                 if !authority.is_empty() {

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::message::exchange::Exchange;
 use crate::message::header_name::HeaderName;
 use crate::message::pairs;
-use crate::message::template::write_address;
+use crate::net::ip;
 use crate::unit::Name;
 
 /// What tells one client from another: "client-ip", "header:NAME" or "cookie:NAME".
@@ -81,7 +81,7 @@ impl Sticky {
         match self {
             Self::ClientIp => {
                 let mut address = Vec::new();
-                write_address(x.client.address, &mut address);
+                ip::write(x.client.address, &mut address);
                 hash.update(&address);
             }
             Self::Header(name) => hash.update(name.first(&x.head)?),

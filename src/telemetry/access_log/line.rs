@@ -1,6 +1,5 @@
 //! One line: what is told of a request, in one of three forms.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use super::settings::{Header, Settings};
 use super::stamp::Stamp;
 use super::{Format, Record, escape, redact};
 use crate::message::head::{Head, Known, Version};
+use crate::net::ip;
 
 /// Adds the line of a record.
 pub fn write(record: &Record<'_>, settings: &Settings, stamp: &Stamp, out: &mut Vec<u8>) {
@@ -161,7 +161,7 @@ impl<const JSON: bool> Line<'_, JSON> {
     fn address(&mut self, field: &Field, address: IpAddr) {
         self.begin(field);
         self.quote();
-        self::address(address, self.out);
+        ip::write(address, self.out);
         self.quote();
     }
 
@@ -196,7 +196,7 @@ impl<const JSON: bool> Line<'_, JSON> {
 
 /// Apache's and nginx's form. The user is not known here, and who left before there was an answer gets nginx's 499.
 fn combined(record: &Record<'_>, settings: &Settings, stamp: &Stamp, out: &mut Vec<u8>) {
-    address(record.client, out);
+    ip::write(record.client, out);
     out.extend_from_slice(b" - - ");
     stamp.common(out);
     out.extend_from_slice(b" \"");
@@ -251,22 +251,4 @@ fn method(head: &Head) -> &[u8] {
 
 fn version(head: &Head) -> &'static str {
     if head.version == Version::Http10 { "1.0" } else { "1.1" }
-}
-
-/// Adds an address; by far the most are IPv4, and are not worth a formatter.
-fn address(address: IpAddr, out: &mut Vec<u8>) {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, rest @ ..] = address.octets();
-            out.extend_from_slice(itoa::Buffer::new().format(first).as_bytes());
-            for octet in rest {
-                out.push(b'.');
-                out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            }
-        }
-        IpAddr::V6(address) => {
-            // A vector takes all that is written.
-            let _ = write!(out, "{address}");
-        }
-    }
 }
