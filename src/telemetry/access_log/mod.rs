@@ -5,17 +5,13 @@
 //! where it has one, ECS's where not, `weir.*` for ours. What clients sent is escaped; headers that hold secrets
 //! are never written.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
 
 use super::output::Output;
-use crate::diagnostic::{Code, Fault, coded, shown};
 use crate::message::head::Head;
 use crate::unit::{self, Percent, Size};
 
@@ -23,6 +19,7 @@ mod escape;
 pub mod fields;
 mod line;
 mod lines;
+mod recorded;
 mod redact;
 mod settings;
 mod stamp;
@@ -31,6 +28,7 @@ mod tests;
 mod writer;
 
 pub use lines::Lines;
+pub use recorded::Recorded;
 pub use writer::{Opened, Switch, Writer, open};
 
 /// `[access_log]`: one line per request.
@@ -49,9 +47,9 @@ pub struct Config {
     /// Slower requests are always written, whatever `sample` says.
     pub slow: unit::Duration,
     /// Request headers that are recorded.
-    pub request_headers: Vec<HeaderName>,
+    pub request_headers: Vec<Recorded>,
     /// Response headers that are recorded.
-    pub response_headers: Vec<HeaderName>,
+    pub response_headers: Vec<Recorded>,
     /// Parameters of a query whose values become "…", also in URLs that headers hold.
     pub redact_query: Vec<String>,
     /// A worker's lines are written when they are this long, at most "1MiB" …
@@ -62,7 +60,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let names = |names: &[&str]| names.iter().map(|name| HeaderName((*name).into())).collect();
+        let names =
+            |names: &[&str]| names.iter().filter_map(|name| Recorded::new(name).ok()).collect();
         Self {
             output: Output::default(),
             format: Format::default(),
@@ -86,38 +85,6 @@ pub enum Format {
     Json,
     Combined,
     Logfmt,
-}
-
-/// The name of a header that may be recorded, in lower case: none that holds secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderName(Box<str>);
-
-/// Headers that are never recorded: what they hold lets whoever reads the log be somebody else.
-const SECRET: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
-
-impl HeaderName {
-    /// In lower case.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn read(text: &str) -> Result<Self, Fault> {
-        let lower = text.to_ascii_lowercase();
-        if SECRET.contains(&&*lower) {
-            let problem = format!("`{lower}` holds secrets, which no log may have: remove it");
-            return Err(Fault::new(Code::E0104, problem, "never recorded"));
-        }
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!#$%&'*+^`|~".contains(&byte);
-        if lower.is_empty() || !lower.bytes().all(is_token) {
-            let problem = format!(
-                "no header is called `{}`: write its name alone, such as \"user-agent\"",
-                shown(text)
-            );
-            return Err(Fault::new(Code::E0103, problem, "no name of a header"));
-        }
-        Ok(Self(lower.into()))
-    }
 }
 
 /// What a route says of its lines; what it does not say is as `[access_log]` has it.
@@ -200,33 +167,5 @@ impl Default for Record<'_> {
             result: "ok",
             reason: "",
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for HeaderName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = HeaderName;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a header, such as \"user-agent\"")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<HeaderName, E> {
-                HeaderName::read(text).map_err(|fault| E::custom(coded(&fault)))
-            }
-        }
-        deserializer.deserialize_any(Text)
-    }
-}
-
-impl JsonSchema for HeaderName {
-    fn schema_name() -> Cow<'static, str> {
-        "HeaderName".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Format, Record};
+use super::{Config, Format, Record, Recorded};
 use crate::message::head::{Head, Known};
 use crate::telemetry::output::Output;
 use crate::unit::Percent;
@@ -44,8 +44,11 @@ pub struct Header {
 impl Settings {
     /// What the section says.
     pub fn new(config: &Config) -> Self {
-        let headers = |names: &[super::HeaderName], prefix| {
-            names.iter().map(|name| Header::new(name.as_str(), prefix)).collect()
+        // A name that is said twice is one field: no object of JSON has two of a name.
+        let headers = |names: &[Recorded], prefix| {
+            let each = names.iter().enumerate();
+            let first = each.filter(|(at, name)| !names[..*at].contains(name));
+            first.map(|(_, name)| Header::new(name.as_str(), prefix)).collect()
         };
         let redact = config.redact_query.iter().map(|name| name.as_bytes().into());
         Self {

@@ -12,7 +12,7 @@ use crate::message::head::Head;
 /// The line of a request with this query and these fields, in this form.
 fn line(format: &str, query: &[u8], fields: &[u8], record: Record<'_>) -> Vec<u8> {
     let config = format!(
-        "format = \"{format}\"\nrequest_headers = [\"user-agent\", \"X-Own\", \"referer\"]"
+        "format = \"{format}\"\nrequest_headers = [\"user-agent\", \"X-Own\", \"x-own\", \"referer\"]"
     );
     let settings = Settings::new(&toml::from_str::<Config>(&config).unwrap());
     let mut head = Head::default();
@@ -102,6 +102,12 @@ fn what_is_empty_is_left_out() {
     for name in ["reason", "attempts", "query", "header", "size", "pool", "overhead", "server"] {
         assert!(!text.contains(name), "{name} in {text}");
     }
+}
+
+#[test]
+fn a_header_that_is_named_twice_is_one_field() {
+    let out = String::from_utf8(line("json", b"", b"X-Own: 1\r\n", full())).unwrap();
+    assert_eq!(out.matches("\"http.request.header.x-own\":").count(), 1, "{out}");
 }
 
 /// The values of clients are any bytes that a head may have.
