@@ -276,3 +276,31 @@ const INTERIM: usize = 8;
 pub const LOOKED_AT: usize = 4096;
 /// How much of a body is read so that its connection can be kept.
 const WORTH_READING: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// A server of its own mind says 408 to a connection that asks nothing (RFC 9110, 15.5.9).
+    #[tokio::test]
+    async fn a_goodbye_between_two_checks_is_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = Config { reuse: true, ..Config::default() };
+        let address = listener.local_addr().unwrap();
+        let mut http = Http::new(&config, address, "app", &Descriptors::new(8));
+        let serve = async || {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(peer.read(&mut request).await.unwrap() > 0);
+            peer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            Ok::<_, Problem>(peer)
+        };
+        let ((), mut peer) = tokio::try_join!(http.check(), serve()).unwrap();
+        peer.write_all(b"HTTP/1.1 408 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        http.kept.as_ref().unwrap().stream.readable().await.unwrap();
+        tokio::try_join!(http.check(), serve()).unwrap();
+    }
+}

@@ -149,6 +149,7 @@ trait Probe: Send {
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
 
 /// What a check did not like.
+#[derive(Debug)]
 struct Problem {
     why: Why,
     words: String,

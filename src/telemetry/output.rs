@@ -211,6 +211,7 @@ impl JsonSchema for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn an_output_is_a_word_a_path_or_a_syslog_server() {
@@ -226,5 +227,18 @@ mod tests {
         for text in ["stdot", "log", "", "syslog:host:514", "syslog:127.0.0.1", "logs/"] {
             assert!(Output::read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_line_that_no_datagram_holds_is_cut_rather_than_lost() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut sink = Output::Syslog(server.local_addr().unwrap()).open().unwrap();
+        sink.write(&["x".repeat(70_000), "y\n".to_owned()].join("\n").into_bytes(), 2).unwrap();
+        let mut datagram = vec![0; 65_535];
+        let long = server.recv(&mut datagram).unwrap();
+        assert!(datagram[..long].ends_with(&b"x".repeat(LONGEST_LINE)));
+        let next = server.recv(&mut datagram).unwrap();
+        assert!(datagram[..next].ends_with(b" - y"));
     }
 }
