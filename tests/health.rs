@@ -597,7 +597,7 @@ fn checks_of_thousands_are_spread_and_only_so_many_run_at_once() {
     assert_eq!(weir.get("/").status, 204);
 }
 
-/// algorithms.md, section 2: nobody is asked before it is known whether it is well, at most for two seconds.
+/// Nobody is asked before it is known whether it is well, at most for two seconds.
 #[test]
 fn a_start_waits_for_the_first_checks() {
     let (sick, well) = (status(500), status(200));

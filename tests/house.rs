@@ -227,6 +227,22 @@ fn no_path_of_one_machine_is_written_down() {
 }
 
 /// Fails with all that breaks a rule.
+/// Whoever reads a file can open what it names.
+#[test]
+fn documents_that_are_named_are_here() {
+    let letter = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
+    let mut wrong = Vec::new();
+    for file in rust() {
+        wrong.extend(file.broken(&file.text, |line| {
+            let is_document = |word: &&str| word.ends_with(".md") && *word != ".md";
+            let mut named = line.split(|c| !letter(c)).filter(is_document);
+            let missing = named.find(|document| !top().join(document).is_file())?;
+            Some(format!("{missing} is no document of the project: say what it says"))
+        }));
+    }
+    none(wrong);
+}
+
 fn none(wrong: impl IntoIterator<Item = String>) {
     let wrong: Vec<String> = wrong.into_iter().collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

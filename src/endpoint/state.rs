@@ -196,7 +196,7 @@ impl State {
         self.standing.store(Standing::Ready as u8, Relaxed);
     }
 
-    /// Its part of its weight now, of a hundred, when the whole is reached in this time (algorithms.md, section 2):
+    /// Its part of its weight now, of a hundred, when the whole is reached in this time:
     /// in proportion to the time since it joined or became healthy, but never under a tenth.
     pub fn share(&self, now: Duration, slow_start: Duration) -> u8 {
         let mut told = self.told.lock();

@@ -1,7 +1,7 @@
 //! The chunked coding (RFC 9112, 7.1): decoded in place, and written.
 //!
 //! Every chunk is understood and written anew; sizes with signs, spaces or too many digits, lines without
-//! CRLF, and floods of extensions or trailers are refused (threats.md, rows 10 to 12).
+//! CRLF, and floods of extensions or trailers are refused.
 
 use super::Fault;
 
@@ -32,7 +32,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Unless told otherwise (threats.md, D14).
+    /// Unless told otherwise.
     pub const DEFAULT: Self =
         Self { extension: 256, extensions: 16 * 1024, trailers: 32, trailer_size: 8 * 1024 };
 }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 on the wire, without I/O: bytes in, values out. No socket, no clock, no runtime.
 //!
 //! What weir accepts and what it writes depends on bytes and limits alone. Strict from the first byte:
-//! what could be delimited in two ways is refused (threats.md), never repaired.
+//! what could be delimited in two ways is refused, never repaired.
 
 pub mod chunked;
 pub mod framing;
@@ -29,7 +29,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For clients, unless told otherwise (threats.md, D1 to D3).
+    /// For clients, unless told otherwise.
     pub const CLIENT: Self =
         Self { head: 32 * 1024, line: 8 * 1024, field: 16 * 1024, fields: 100 };
     /// For endpoints, unless told otherwise (D13).

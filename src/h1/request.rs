@@ -84,7 +84,7 @@ pub fn has_underscores(head: &Head) -> bool {
 }
 
 /// Some servers read `_` in a name as `-`: `Content_Length` would be framing to them, and
-/// `X_Forwarded_For` the word of a proxy. Such fields are not passed on (threats.md, row 26).
+/// `X_Forwarded_For` the word of a proxy. Such fields are not passed on.
 fn drop_underscores(head: &mut Head) {
     // No name that weir knows has one.
     for field in head.fields.iter_mut().filter(|field| field.known == Known::Other) {

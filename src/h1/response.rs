@@ -1,5 +1,5 @@
 //! The head of an endpoint's answer. Whatever is wrong with it, the client gets 502 and the connection is
-//! closed: nothing is passed on that could be understood in two ways (threats.md, row 41).
+//! closed: nothing is passed on that could be understood in two ways.
 
 use std::mem::MaybeUninit;
 

@@ -1,8 +1,7 @@
 //! Trailers on their way from one connection to another (RFC 9110, 6.5).
 //!
 //! A decoder has checked their lines. Here is what may be passed on of them: nothing that would mean something
-//! to a peer that merges trailers into the head, which is framing, routing, credentials and what a proxy says
-//! (threats.md, row 12).
+//! to a peer that merges trailers into the head, which is framing, routing, credentials and what a proxy says.
 
 use crate::message::head::Known;
 

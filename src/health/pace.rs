@@ -40,7 +40,7 @@ pub struct Pace {
 
 impl Pace {
     /// The time from the beginning of one check to the next: soon while the endpoint may be about to turn, slowly if it
-    /// has been down for long or its pool has no traffic (algorithms.md, 4.1). Spread by 20 % either way by `random`,
+    /// has been down for long or its pool has no traffic. Spread by 20 % either way by `random`,
     /// 0 to 1, so that checks do not march in step.
     pub fn next(&mut self, config: &Config, seen: Seen, random: f64) -> Duration {
         let interval = config.interval.get();

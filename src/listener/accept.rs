@@ -206,7 +206,7 @@ mod tests {
     use crate::telemetry::http::ListenerMetrics;
     use crate::unit::Name;
 
-    /// threats.md, row 54. Nothing from the wire panics, so a bug is made here.
+    /// Nothing from the wire panics, so a bug is made here.
     #[tokio::test]
     async fn a_panic_ends_its_own_connection_only_and_is_counted() {
         let shared = Shared::bare();

@@ -241,7 +241,7 @@ async fn linger(connection: &Connection) {
     .await;
 }
 
-/// So much of an unwanted request is read past, at most (threats.md, row 19) …
+/// So much of an unwanted request is read past, at most …
 const DRAIN: usize = 64 * 1024;
 /// … in this time.
 const LINGER: Duration = Duration::from_secs(1);

@@ -120,7 +120,7 @@ impl Pace {
     }
 }
 
-/// A body may begin as slowly as it likes for so long (threats.md, D8).
+/// A body may begin as slowly as it likes for so long.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ pub struct Limits {
     pub connections_per_client: u32,
 }
 
-/// threats.md, D1 to D3, D8, D12, D14, D15.
 impl Default for Limits {
     fn default() -> Self {
         let (head, chunks) = (h1::Limits::CLIENT, chunked::Limits::DEFAULT);

@@ -125,7 +125,7 @@ impl Settings {
         self.trusted_proxies.iter().any(|range| range.contains(peer))
     }
 
-    /// Whether a sound head is refused all the same (threats.md, row 26).
+    /// Whether a sound head is refused all the same.
     pub fn refuses(&self, head: &Head) -> bool {
         self.underscore_headers == Underscores::Reject && request::has_underscores(head)
     }

@@ -19,7 +19,6 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// threats.md, D5 to D9.
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

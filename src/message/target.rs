@@ -1,7 +1,7 @@
 //! Who a request is for and what it asks for: authority checked, path normalised.
 //!
 //! Done once, for every version of HTTP and for the paths in the configuration alike, so that what is
-//! matched is what is forwarded (RFC 3986, 6.2; threats.md, rows 13 and 27). Pure.
+//! matched is what is forwarded (RFC 3986, 6.2). Pure.
 
 /// What is wrong with an authority or a path; the request deserves 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -146,7 +146,7 @@ impl Budget {
         self.limit.saturating_sub(self.own + self.reserve)
     }
 
-    /// How many of them clients may have, unless the configuration says it (threats.md, D15): 80 %.
+    /// How many of them clients may have, unless the configuration says it: 80 %.
     pub fn clients(&self) -> usize {
         self.connections() * 4 / 5
     }

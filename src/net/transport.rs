@@ -289,7 +289,7 @@ impl Drop for Transport {
     }
 }
 
-/// How much is held for a peer that does not take it, unless told otherwise (threats.md, D12).
+/// How much is held for a peer that does not take it, unless told otherwise.
 const HOLDS: usize = 64 * 1024;
 /// So much of a worker's memory is not worth slowing fast peers for.
 const PLENTY: usize = 16 * 1024 * 1024;

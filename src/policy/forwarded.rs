@@ -1,7 +1,7 @@
 //! `policies.NAME.forwarded`: what an endpoint is told of the client behind weir (RFC 7239).
 //!
 //! What clients say of themselves in these fields is taken away, unless the listener trusts them: an endpoint that
-//! reads them must be able to believe them (threats.md, row 25). The last element of a list is always weir's.
+//! reads them must be able to believe them. The last element of a list is always weir's.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;

@@ -160,7 +160,7 @@ impl Policy {
     }
 }
 
-/// The steps, in the order of work (house.md, 7): what comes first on the way in has the last word on the way back.
+/// The steps, in the order of work: what comes first on the way in has the last word on the way back.
 fn steps(config: &Config, segment: &dyn Fn(&str) -> Option<usize>) -> Vec<Box<dyn Filter>> {
     fn step<'a>(filter: Option<impl Filter + 'a>) -> Option<Box<dyn Filter + 'a>> {
         filter.map(|filter| Box::new(filter) as Box<dyn Filter>)

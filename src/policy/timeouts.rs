@@ -1,4 +1,4 @@
-//! `policies.NAME.timeouts`: how long answers are waited for (algorithms.md, section 7).
+//! `policies.NAME.timeouts`: how long answers are waited for.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -19,7 +19,6 @@ pub struct Limits {
     pub headers: u16,
 }
 
-/// threats.md, D13.
 impl Default for Limits {
     fn default() -> Self {
         let head = h1::Limits::ENDPOINT;

@@ -65,7 +65,7 @@ impl Tier {
 }
 
 impl Panic {
-    /// What is offered of the endpoints and of the backups; `None`: nothing (algorithms.md, 3.10 and 4.4).
+    /// What is offered of the endpoints and of the backups; `None`: nothing.
     pub fn offer(&mut self, tiers: [Tier; 2], rules: Rules, now: Duration) -> Option<Offer> {
         let of = |has: fn(&Tier) -> usize| tiers.iter().position(|tier| has(tier) > 0);
         let offer = |tier, worst, panic| Some(Offer { backup: tier > 0, worst, panic });

@@ -84,7 +84,7 @@ fn pick<'a>(
     None
 }
 
-/// Whether another attempt is safe (algorithms.md, section 5): the endpoint has surely not acted, or acting
+/// Whether another attempt is safe: the endpoint has surely not acted, or acting
 /// twice is as good as once. What was surely not sent does not use up the one repetition.
 fn may_retry(outcome: Outcome, tries: &Tries, idempotent: bool) -> bool {
     let safe = outcome.is_surely_unsent()

@@ -58,7 +58,7 @@ impl Conditions {
         (self.method.is_empty() || self.method.iter().any(|method| method.is_of(head)))
             && (self.client_ip.is_empty() || within(&self.client_ip))
             && self.header.iter().all(|(name, matcher)| {
-                // What is said of clients is believed of proxies only (threats.md, row 25).
+                // What is said of clients is believed of proxies only.
                 let believed = x.client.trusted || !forwarded::tells_of_clients(name);
                 if believed { name.meets(head, matcher) } else { matcher.accepts(None) }
             })

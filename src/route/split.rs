@@ -1,4 +1,4 @@
-//! `routes.NAME.split`: requests shared out between pools (algorithms.md, 9.2).
+//! `routes.NAME.split`: requests shared out between pools.
 //!
 //! A request falls into one of a million buckets: by a random number, or by who sends it, so that the same client
 //! always goes to the same pool. Pure.

@@ -79,8 +79,7 @@ impl Running {
     }
 }
 
-/// Returns when every endpoint that is checked has had its first check: until then nobody knows whom to ask
-/// (algorithms.md, section 2).
+/// Returns when every endpoint that is checked has had its first check: until then nobody knows whom to ask.
 async fn checked(snapshot: &Snapshot, clock: &Clock) {
     let pools = snapshot.pools.values().filter(|pool| pool.is_checked());
     for member in pools.flat_map(|pool| pool.members()) {
