@@ -13,6 +13,7 @@ mod forwarded;
 mod fuzz;
 mod harness;
 mod health;
+mod health_schedule;
 mod hop_by_hop;
 mod hostile;
 mod house;
