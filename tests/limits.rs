@@ -278,11 +278,16 @@ fn a_request_takes_the_descriptor_of_an_idle_connection_or_is_told_that_there_is
     }
     let weir = Limited::start(64, &app, &besides);
     let mut asking = served(weir.web);
-    let mut slowly: Vec<_> = (0..8).map(|_| served(weir.web)).collect();
-    // All other descriptors are taken, but for that of the one idle connection.
+    // More than endpoints have while clients wait: a fifth.
+    let mut slowly: Vec<_> = (0..16).map(|_| served(weir.web)).collect();
+    // All other descriptors are taken, but for those of idle connections.
     let crowd: Vec<_> = (0..100).map(|_| waiting(weir.web)).collect();
     let paused = "weir_listener_accept_pauses_total{listener=\"web\",reason=\"descriptors\"}";
     weir.until_metric(paused, 1.0);
+    until("who was accepted is served, so that no connection is busy", || {
+        let served = 1 + slowly.len() + crowd.iter().filter(|client| has_answer(client)).count();
+        weir.metric("weir_listener_connections{listener=\"web\"}") == served as f64
+    });
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     for path in ["/other", "/", "/other"] {
         let answer = asking.send(get(path)).answer();
@@ -294,7 +299,7 @@ fn a_request_takes_the_descriptor_of_an_idle_connection_or_is_told_that_there_is
     }
     until("they have what there is, or nothing", || {
         let told = "weir_http_refused_total{route=\"slow\",reason=\"no_descriptor\"}";
-        slow.requests() as f64 + weir.metric(told) == 8.0
+        slow.requests() as f64 + weir.metric(told) == 16.0
     });
     let answer = asking.send(get("/other")).answer();
     assert_eq!(answer.status, 503);
