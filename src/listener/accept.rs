@@ -135,9 +135,10 @@ fn serve(
     let Entry([Some(own), Some(process), Some(descriptor)]) = entry else { return };
     let descriptor = local.shared.descriptors.keep(descriptor);
     let open = Open::new(listener, local, ([own, process], descriptor, counted));
+    let connection = http1::Connection::new(local, listener, stream, peer);
     #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
     tokio::task::spawn_local(async move {
-        http1::serve(&open.local, &open.listener, stream, peer).await;
+        http1::serve(&open.local, &open.listener, connection).await;
     });
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::http1::{Asked, Connection};
+use super::http1::Connection;
 use super::writing::Writing;
 use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
@@ -21,6 +21,15 @@ use crate::net::deadline::Wait;
 use crate::proxy::Local;
 use crate::proxy::error::Error;
 use crate::proxy::finish::Tracked;
+
+/// What an answer must know of the request.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// It was a HEAD.
+    pub head: bool,
+    /// Its version.
+    pub version: Version,
+}
 
 /// What becomes of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::answer::{self, Ended};
+use super::answer::{self, Asked, Ended};
 use super::body::RequestBody;
 use super::traffic::Traffic;
 use super::{Listener, Settings, tunnel};
@@ -65,29 +65,13 @@ enum NoHead {
     Refused(Error),
 }
 
-/// Serves a connection to its end.
-pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, peer: SocketAddr) {
-    let deadline = local.deadlines.add();
+/// Serves a connection to its end. It is made before: what a future is given is kept by it twice.
+pub async fn serve(local: &Rc<Local>, listener: &Listener, connection: Rc<Connection>) {
     poll_fn(|cx| {
-        deadline.belongs_to(cx);
+        connection.deadline.belongs_to(cx);
         Poll::Ready(())
     })
     .await;
-    let terms = listener.settings.load_full();
-    let trusted = terms.trusts(peer.ip());
-    let connection = Rc::new(Connection {
-        transport: RefCell::new(Transport::new(stream, Rc::clone(&local.scratch))),
-        payload: Cell::new(Payload::Length(0)),
-        trailers: RefCell::default(),
-        expects: Cell::new(false),
-        waits: Cell::new(false),
-        version: Cell::default(),
-        traffic: Traffic::default(),
-        deadline,
-        terms: RefCell::new(terms),
-        peer,
-        trusted: Cell::new(trusted),
-    });
     let cut = {
         let mut serving = pin!(async {
             while let Some(exchange) = next(&connection, local, listener).await {
@@ -100,7 +84,7 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, stream: TcpStream, pe
         poll_fn(|cx| {
             connection.traffic.wake(local);
             let served = serving.as_mut().poll(cx);
-            connection.traffic.sleep(local, &connection.transport.borrow(), shard);
+            connection.traffic.sleep(local, &mut connection.transport.borrow_mut(), shard);
             if served.is_pending() && is_cut(local, listener) {
                 local.cutting.set(true);
                 return Poll::Ready(true);
@@ -190,16 +174,25 @@ async fn refuse(
     Ended::Close
 }
 
-/// What an answer must know of the request.
-#[derive(Clone, Copy)]
-pub struct Asked {
-    /// It was a HEAD.
-    pub head: bool,
-    /// Its version.
-    pub version: Version,
-}
-
 impl Connection {
+    /// One that has said nothing yet.
+    pub fn new(local: &Local, listener: &Listener, io: TcpStream, peer: SocketAddr) -> Rc<Self> {
+        let terms = listener.settings.load_full();
+        Rc::new(Self {
+            transport: RefCell::new(Transport::new(io, Rc::clone(&local.scratch))),
+            payload: Cell::new(Payload::Length(0)),
+            trailers: RefCell::default(),
+            expects: Cell::new(false),
+            waits: Cell::new(false),
+            version: Cell::default(),
+            traffic: Traffic::default(),
+            deadline: local.deadlines.add(),
+            trusted: Cell::new(terms.trusts(peer.ip())),
+            terms: RefCell::new(terms),
+            peer,
+        })
+    }
+
     /// Reads a head: under the idle time until its first byte, then under one for the whole head, which no
     /// drip of bytes extends.
     async fn head(

@@ -19,8 +19,7 @@ pub struct Traffic {
     waited: Cell<Duration>,
     /// Bytes of its body.
     body: Cell<u64>,
-    /// What of the socket's bytes is counted.
-    read: Cell<u64>,
+    /// What of the bytes that were sent is counted.
     sent: Cell<u64>,
 }
 
@@ -53,12 +52,12 @@ impl Traffic {
     }
 
     /// The task sleeps, or ends.
-    pub fn sleep(&self, local: &Local, transport: &Transport, shard: &ListenerShard) {
+    pub fn sleep(&self, local: &Local, transport: &mut Transport, shard: &ListenerShard) {
         if self.busy.get() {
             self.slept.set(Some(local.now()));
         }
-        let (read, sent) = (transport.read(), transport.sent());
-        shard.received.add(read - self.read.replace(read));
+        shard.received.add(transport.take_read());
+        let sent = transport.sent();
         shard.sent.add(sent - self.sent.replace(sent));
     }
 }

@@ -164,9 +164,9 @@ impl Transport {
         self.sent
     }
 
-    /// How many bytes have come so far.
-    pub fn read(&self) -> u64 {
-        self.read
+    /// How many bytes have come since this was last asked.
+    pub fn take_read(&mut self) -> u64 {
+        mem::take(&mut self.read)
     }
 
     /// Whether all that was to be sent is with the kernel.
