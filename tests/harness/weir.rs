@@ -167,11 +167,13 @@ impl Spawned {
         Self::spawn(Self::command(directory, arguments))
     }
 
-    /// Runs the file in a directory with a limit on open files.
+    /// Runs the file in a directory with a limit on open files, beyond those that it inherits from whoever runs tests.
     pub fn start_with_files(directory: &Path, files: u32) -> Self {
         let command = Self::command(directory, &[]);
         let weir = command.get_program().to_owned();
-        let limited = format!("ulimit -n {files}; exec \"$0\" run");
+        // `ls` has three of its own, and the directory.
+        let inherited = "$(ls /proc/self/fd | wc -l) - 4";
+        let limited = format!("ulimit -n $(({files} + {inherited})); exec \"$0\" run");
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(limited).arg(weir).current_dir(directory);
         for (key, value) in command.get_envs() {
