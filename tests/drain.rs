@@ -249,6 +249,22 @@ fn a_listener_that_is_gone_lets_its_connections_end_within_drain_timeout() {
     weir.until_metric("weir_http_refused_total{route=\"none\",reason=\"stopped\"}", 2.0);
 }
 
+#[test]
+fn the_first_request_of_a_connection_is_waited_for_a_second_when_its_listener_goes() {
+    let a = Slow::new();
+    let text = one_pool(&[&a.upstream]);
+    let weir = Weir::start(&text);
+    let (mut asks, mut silent) = (weir.connect(), weir.connect());
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 2.0);
+    assert_eq!(weir.reload(without_web(&text)), Reloaded::Accepted);
+    let answer = asks.send(get("/quick")).answer();
+    assert_eq!((answer.status, answer.field("connection")), (503, Some("close")));
+    assert!(asks.is_closed());
+    weir.until_metric("weir_http_refused_total{route=\"none\",reason=\"listener_gone\"}", 1.0);
+    weir.advance(2);
+    assert!(silent.is_closed());
+}
+
 fn ready(weir: &Weir) -> bool {
     let metrics = weir.process().metrics_address().unwrap();
     let request = "GET /readyz HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n";

@@ -3,6 +3,7 @@
 //! At a limit, and without a descriptor, the loop pauses: who connects waits in the kernel, and costs nothing.
 //! It goes on when a connection is closed, on whatever worker, for who has waited longest.
 
+use std::convert::Infallible;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -20,24 +21,35 @@ use super::pauses::{Cause, News};
 use super::{Listener, http1};
 use crate::net::descriptors::{Descriptor, is_shortage};
 use crate::net::places::{Place, Places};
-use crate::proxy::Local;
+use crate::proxy::{Local, Shared};
 
-/// Accepts connections until `closing` fires; each becomes a task of this worker. What arrives between the
-/// last accept and the close of the socket is reset by the kernel.
+/// Accepts connections until `closing` fires, and those that have come by then; each becomes a task of this worker.
 pub async fn accept(
     listener: Arc<Listener>,
     socket: TcpListener,
     local: Rc<Local>,
-    mut closing: oneshot::Receiver<()>,
+    closing: oneshot::Receiver<()>,
 ) {
+    tokio::select! {
+        never = accept_all(&listener, &socket, &local) => match never {},
+        _ = closing => {}
+    }
+    if let Ok(socket) = socket.into_std() {
+        accept_last(&listener, &socket, &local);
+    }
+}
+
+/// Accepts whoever comes.
+async fn accept_all(
+    listener: &Arc<Listener>,
+    socket: &TcpListener,
+    local: &Rc<Local>,
+) -> Infallible {
     let mut entry = Entry::default();
     loop {
-        let accepted = tokio::select! {
-            accepted = entry.accept(&listener, &socket, &local) => accepted,
-            _ = &mut closing => return,
-        };
+        let accepted = entry.accept(listener, socket, local).await;
         match accepted {
-            Ok((stream, peer)) => serve(&listener, &local, mem::take(&mut entry), stream, peer),
+            Ok((stream, peer)) => serve(listener, local, mem::take(&mut entry), stream, peer),
             Err(error) if is_shortage(&error) => {
                 // Others may find a descriptor yet: files of the process, for which no place is counted.
                 mem::take(&mut entry);
@@ -46,12 +58,25 @@ pub async fn accept(
                 tokio::select! {
                     () = local.shared.descriptors.closed() => {}
                     () = tokio::time::sleep(PAUSE) => {}
-                    _ = &mut closing => return,
                 }
             }
             // The client gave up while it waited.
             Err(error) => tracing::debug!(listener = %listener.name(), %error, "accept failed"),
         }
+    }
+}
+
+/// Accepts who waits in the kernel, as far as there are places: when the socket is closed, they are reset.
+fn accept_last(listener: &Arc<Listener>, socket: &std::net::TcpListener, local: &Rc<Local>) {
+    loop {
+        let mut entry = Entry::default();
+        if entry.take(Entry::gates(listener, &local.shared)).is_err() {
+            return;
+        }
+        let Ok((stream, peer)) = socket.accept() else { return };
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let Ok(stream) = stream else { return };
+        serve(listener, local, entry, stream, peer);
     }
 }
 
@@ -61,6 +86,11 @@ pub async fn accept(
 struct Entry([Option<Place>; 3]);
 
 impl Entry {
+    /// Where the places are taken.
+    fn gates<'a>(listener: &'a Listener, shared: &'a Shared) -> [&'a Arc<Places>; 3] {
+        [&listener.places, &shared.connections, &shared.descriptors.places]
+    }
+
     /// Accepts when there is a connection, and a place for it. While there is none, places are not held.
     async fn accept(
         &mut self,
@@ -68,8 +98,7 @@ impl Entry {
         socket: &TcpListener,
         local: &Local,
     ) -> io::Result<(TcpStream, SocketAddr)> {
-        let shared = &local.shared;
-        let gates = [&listener.places, &shared.connections, &shared.descriptors.places];
+        let gates = Self::gates(listener, &local.shared);
         loop {
             let found = std::future::poll_fn(|cx| {
                 if let Err(closed) = self.take(gates) {
@@ -171,6 +200,16 @@ impl Drop for Open {
 }
 
 impl Listener {
+    /// Whether connections are to end when nothing is under way on them.
+    pub fn leaves(&self, local: &Local) -> bool {
+        local.stopping.get() || self.leaving.has_begun()
+    }
+
+    /// Whether they are to end now, whatever they do.
+    pub fn is_cut(&self, local: &Local) -> bool {
+        local.cut.get() || self.leaving.is_over(local.deadlines.now())
+    }
+
     /// A worker's sweep looks whether accepting is paused; who finds out counts it and tells.
     pub fn look(&self, local: &Local, now: Duration) {
         for cause in Cause::ALL {
@@ -202,7 +241,6 @@ mod tests {
 
     use super::*;
     use crate::listener::Settings;
-    use crate::proxy::Shared;
     use crate::telemetry::access_log;
     use crate::telemetry::http::ListenerMetrics;
     use crate::unit::Name;
@@ -210,12 +248,8 @@ mod tests {
     /// Nothing from the wire panics, so a bug is made here.
     #[tokio::test]
     async fn a_panic_ends_its_own_connection_only_and_is_counted() {
-        let shared = Shared::bare();
-        let (mut lines, _writer, _switch) =
-            access_log::open(&access_log::Config::default(), 1, &Arc::default()).unwrap();
-        let local = Local::new(0, Arc::clone(&shared), lines.remove(0));
-        let settings = Arc::new(Settings::new(&Name::none(), &toml::from_str(SECTION).unwrap()));
-        let listener = Arc::new(Listener::new(0, ListenerMetrics::new(1), settings));
+        let (listener, local) = worker();
+        let shared = &local.shared;
         let open = || {
             let places = [listener.places.take().unwrap(), Places::new(1).take().unwrap()];
             let descriptor = shared.descriptors.take().unwrap();
@@ -236,7 +270,32 @@ mod tests {
         assert_eq!(local.open.get(), 0);
     }
 
-    const SECTION: &str = "address = \"127.0.0.1:0\"";
+    /// A listener, and a worker that accepts for it.
+    fn worker() -> (Arc<Listener>, Rc<Local>) {
+        let (mut lines, _writer, _switch) =
+            access_log::open(&access_log::Config::default(), 1, &Arc::default()).unwrap();
+        let section = toml::from_str("address = \"127.0.0.1:0\"").unwrap();
+        let settings = Arc::new(Settings::new(&Name::none(), &section));
+        let listener = Arc::new(Listener::new(0, ListenerMetrics::new(1), settings));
+        (listener, Local::new(0, Shared::bare(), lines.remove(0)))
+    }
+
+    #[tokio::test]
+    async fn who_has_connected_is_served_though_the_socket_is_to_be_closed() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let clients = [(); 3].map(|()| std::net::TcpStream::connect(address).unwrap());
+        let (listener, local) = worker();
+        local.shared.connections.set_limit(8);
+        let (close, closing) = oneshot::channel();
+        drop(close);
+        let socket = TcpListener::from_std(socket).unwrap();
+        let tasks = tokio::task::LocalSet::new();
+        tasks.run_until(accept(listener, socket, Rc::clone(&local), closing)).await;
+        assert_eq!(local.open.get(), clients.len());
+        assert!(std::net::TcpStream::connect(address).is_err(), "and nobody else");
+    }
 
     #[test]
     fn a_place_that_was_taken_under_a_higher_limit_lets_nobody_in() {

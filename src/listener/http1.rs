@@ -55,6 +55,8 @@ pub struct Connection {
     pub terms: RefCell<Arc<Settings>>,
     peer: SocketAddr,
     trusted: Cell<bool>,
+    /// It has asked nothing yet.
+    fresh: Cell<bool>,
 }
 
 /// What came instead of a request.
@@ -85,7 +87,7 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, connection: Rc<Connec
             connection.traffic.wake(local);
             let served = serving.as_mut().poll(cx);
             connection.traffic.sleep(local, &mut connection.transport.borrow_mut(), shard);
-            if served.is_pending() && is_cut(local, listener) {
+            if served.is_pending() && listener.is_cut(local) {
                 local.cutting.set(true);
                 return Poll::Ready(true);
             }
@@ -97,11 +99,6 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, connection: Rc<Connec
     if cut && !local.cutting.replace(false) {
         connection.transport.borrow().reset_on_close();
     }
-}
-
-/// Whether connections of this listener are to end now, whatever they do.
-fn is_cut(local: &Local, listener: &Listener) -> bool {
-    local.cut.get() || listener.leaving.is_over(local.deadlines.now())
 }
 
 /// One box for all that a request needs: the only allocation of a request without a body, and a connection
@@ -189,6 +186,7 @@ impl Connection {
             deadline: local.deadlines.add(),
             trusted: Cell::new(terms.trusts(peer.ip())),
             terms: RefCell::new(terms),
+            fresh: Cell::new(true),
             peer,
         })
     }
@@ -219,6 +217,7 @@ impl Connection {
                     if started.is_none() {
                         started = Some(local.now());
                         self.traffic.begin();
+                        self.fresh.set(false);
                         self.obey(listener, &mut transport);
                         let terms = self.terms.borrow();
                         limits = terms.limits.head();
@@ -250,8 +249,12 @@ impl Connection {
                         slept = true;
                         let waits = started.is_none();
                         let late = deadline.passed(Wait::Step);
-                        let leaves = local.stopping.get() || listener.leaving.has_begun();
-                        return if waits && (late || leaves) {
+                        let leaves = listener.leaves(local);
+                        return if waits && leaves && self.fresh.take() {
+                            // Who has just connected means to ask.
+                            deadline.arm(Wait::Step, FIRST);
+                            Poll::Pending
+                        } else if waits && (late || leaves) {
                             Poll::Ready(Err(NoHead::Closed))
                         } else if late {
                             Poll::Ready(Err(NoHead::Refused(Error::HeaderTimeout)))
@@ -391,3 +394,5 @@ const READ: usize = 64 * 1024;
 /// So much of further requests may wait behind the one under way.
 const PIPELINED: usize = 16 * 1024;
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the first request of a connection is waited for at least.
+const FIRST: Duration = Duration::from_secs(1);

@@ -23,6 +23,7 @@ pub enum Error {
     HeaderTimeout,
     BodyTimeout,
     NoRoute,
+    ListenerGone,
     Access,
     Rewrite,
     NoEndpoint,
@@ -104,6 +105,8 @@ table! {
         "the request's body did not go on for too long, or came too slowly."
         "The limits are `timeouts.body` and `limits.min_body_rate` of the listener.";
     NoRoute 404 "no_route" Client "no route matches this host and path.";
+    ListenerGone 503 "listener_gone" Weir "this port is not served any more."
+        "Its listener was taken out of the configuration while the client had a connection to it.";
     Access 403 "access" Client "this client may not come here."
         "`access` of the route or of its policies does not let its address in.";
     Rewrite 400 "rewrite" Client "the path cannot be rewritten as this route asks."

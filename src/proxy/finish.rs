@@ -112,13 +112,17 @@ fn result(row: &Row) -> &'static str {
 
 impl Tracked {
     /// Finds the route of the request; from now on it is in flight there.
-    pub fn find_route<'a>(&mut self, snapshot: &'a Rc<Reading>) -> Option<&'a Route> {
-        let router = snapshot.routers.get(self.x.client.listener)?.as_ref()?;
-        let id = router.find(&self.x)?;
+    ///
+    /// # Errors
+    /// There is none, or its listener has been taken out.
+    pub fn find_route<'a>(&mut self, snapshot: &'a Rc<Reading>) -> Result<&'a Route, Error> {
+        let router = snapshot.routers.get(self.x.client.listener).and_then(Option::as_ref);
+        let router = router.ok_or(Error::ListenerGone)?;
+        let id = router.find(&self.x).ok_or(Error::NoRoute)?;
         let route = router.route(id);
         route.metrics.of(self.local.worker).in_flight.add(1);
         self.reads = Reads::Snapshot(Rc::clone(snapshot), Some(id));
-        Some(route)
+        Ok(route)
     }
 
     /// The configuration it reads.

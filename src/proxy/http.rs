@@ -31,7 +31,7 @@ async fn reply(
         return Err(Error::ConnectMethod);
     }
     let snapshot = tracked.snapshot();
-    let route = tracked.find_route(&snapshot).ok_or(Error::NoRoute)?;
+    let route = tracked.find_route(&snapshot)?;
     let policy = &route.policy;
     let x = &mut tracked.x;
     if let Target::Split(split) = &route.target {
