@@ -11,7 +11,7 @@ pub fn checked(endpoints: &[&dyn std::fmt::Display], health: &str) -> String {
 }
 
 /// Checks that come every moment.
-const OFTEN: &str = "interval = \"20ms\"\ntimeout = \"2s\"";
+pub const OFTEN: &str = "interval = \"20ms\"\ntimeout = \"2s\"";
 
 /// The same, and health always counts.
 pub fn never_ignored(endpoints: &[&dyn std::fmt::Display], health: &str) -> String {
@@ -62,7 +62,7 @@ pub fn saying(text: &'static str, status: &Arc<AtomicU16>) -> Upstream {
 }
 
 /// Answers checks as the script does, and everything else with 200 and "app".
-fn probed(answer: impl Fn(&mut Peer) + Send + Sync + 'static) -> Upstream {
+pub fn probed(answer: impl Fn(&mut Peer) + Send + Sync + 'static) -> Upstream {
     Upstream::scripted(move |mut peer| {
         while let Some(request) = peer.request() {
             if request.starts_with("GET /healthz ") { answer(&mut peer) } else { peer.reply("app") }
@@ -243,54 +243,6 @@ fn an_answer_must_have_the_headers() {
         let weir = Weir::start(checked(&[&service], &health));
         until_reason(&weir, &service, reason);
     }
-}
-
-#[test]
-fn an_endpoint_that_asks_to_be_drained_gets_no_more_and_is_no_reason_to_panic() {
-    for (code, header, more) in
-        [(503, "x-weir-drain: 1\r\n", ""), (404, "", "drain_on_404 = true\n")]
-    {
-        let drains = Arc::new(AtomicU16::new(0));
-        let asked = Arc::clone(&drains);
-        let leaving = probed(move |peer| {
-            let (code, header) = if asked.load(SeqCst) == 1 { (code, header) } else { (200, "") };
-            peer.send(format!("HTTP/1.1 {code} X\r\n{header}content-length: 0\r\n\r\n"));
-        });
-        let stays = [(); 2].map(|()| probed(|peer| peer.reply("")));
-        let health = format!("path = \"/healthz\"\n{more}{OFTEN}");
-        let weir = Weir::start(checked(&[&leaving, &stays[0], &stays[1]], &health));
-        until_state(&weir, &leaving, "healthy");
-        drains.store(1, SeqCst);
-        until_state(&weir, &leaving, "draining");
-        until_reason(&weir, &leaving, "drain");
-        let labels = format!("pool=\"app\",endpoint=\"{leaving}\",result=\"ok\"");
-        let sent = || weir.metric(&format!("weir_endpoint_requests_total{{{labels}}}"));
-        let before = sent();
-        assert!((0..10).all(|_| weir.get("/").text() == "app"));
-        assert_eq!(sent(), before);
-        // One of the other two is enough: who drains is on neither side.
-        let [first, second] = stays;
-        let dead = first.kill();
-        until_state(&weir, &dead, "unhealthy");
-        assert_eq!(weir.metric("weir_pool_panic{pool=\"app\"}"), 0.0);
-        drains.store(0, SeqCst);
-        until("it takes requests again", || state(&weir, &leaving, "draining") == 0.0);
-        until("and gets them", || {
-            weir.get("/");
-            sent() > before
-        });
-        drop(second);
-    }
-}
-
-#[test]
-fn a_503_without_the_word_drains_nobody() {
-    let service = probed(|peer| {
-        peer.send("HTTP/1.1 503 X\r\nx-weir-drain: 0\r\ncontent-length: 0\r\n\r\n");
-    });
-    let weir = Weir::start(checked(&[&service], &format!("path = \"/healthz\"\n{OFTEN}")));
-    until_state(&weir, &service, "unhealthy");
-    until_reason(&weir, &service, "status");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod fuzz;
 mod harness;
 mod health;
 mod health_schedule;
+mod health_words;
 mod hop_by_hop;
 mod hostile;
 mod house;

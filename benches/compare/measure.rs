@@ -97,7 +97,7 @@ impl Bench {
 
     /// Fresh processes, one at a time.
     pub fn idle(&self) -> io::Result<Vec<Idle>> {
-        let (rounds, connections) = if self.smoke { (1, 100) } else { (3, 2_000) };
+        let (rounds, connections) = if self.smoke { (1, 100) } else { (3, 8_000) };
         let mut rows = Vec::new();
         for (peer, program) in &self.targets {
             let mut bytes = Vec::new();

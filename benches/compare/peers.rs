@@ -62,7 +62,7 @@ worker_processes 1;
 {user}
 pid {directory}/nginx.pid;
 error_log stderr error;
-events {{ worker_connections 4096; multi_accept on; }}
+events {{ worker_connections 16384; multi_accept on; }}
 http {{
     access_log off;
     sendfile on;
@@ -105,10 +105,10 @@ fn haproxy(ports: &Ports) -> String {
         r"
 global
     nbthread 1
-    maxconn 4000
+    maxconn 9000
 defaults
     mode http
-    maxconn 4000
+    maxconn 9000
     timeout connect 5s
     timeout client 600s
     timeout server 600s

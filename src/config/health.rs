@@ -126,6 +126,13 @@ impl Check<'_> {
             };
             self.add(found);
         }
+        if sure && health.trust_health_header && of == Type::Off {
+            let problem = "an endpoint that says it is not well would stay so, since no check finds out when it is \
+                           well again: write another `type`, or remove `trust_health_header`";
+            let at = self.tree.key(&path("trust_health_header"));
+            let found = Diagnostic::new(Code::E0402, at, problem, "nobody would take it back");
+            self.add(found.also(self.tree.value(&path("type")), "because of this"));
+        }
         let good = self.tree.has(&path("status"))
             && health.status.iter().any(|status| status.contains(404));
         if sure && health.drain_on_404 && good {

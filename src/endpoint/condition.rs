@@ -22,6 +22,8 @@ pub enum Verdict {
     Passed,
     /// It did not.
     Failed,
+    /// It says itself that it is not well.
+    SaysFail,
     /// It asks for no new requests.
     Drain,
 }
@@ -51,12 +53,13 @@ impl Condition {
             }
             (Self::Unhealthy { passed }, Verdict::Passed) => Self::Unhealthy { passed: passed + 1 },
             (Self::Draining { passed }, Verdict::Passed) => Self::Draining { passed: passed + 1 },
-            (Self::Unchecked | Self::Unhealthy { .. }, Verdict::Failed) => {
-                Self::Unhealthy { passed: 0 }
+            (Self::Draining { .. }, Verdict::Failed | Verdict::SaysFail) => {
+                Self::Draining { passed: 0 }
             }
+            (Self::Unchecked | Self::Unhealthy { .. }, Verdict::Failed)
+            | (_, Verdict::SaysFail) => Self::Unhealthy { passed: 0 },
             (Self::Healthy, Verdict::Failed) => Self::failing(1, thresholds),
             (Self::Suspect { failed }, Verdict::Failed) => Self::failing(failed + 1, thresholds),
-            (Self::Draining { .. }, Verdict::Failed) => Self::Draining { passed: 0 },
         }
     }
 
@@ -80,7 +83,7 @@ impl Condition {
 
 #[cfg(test)]
 mod tests {
-    use super::Verdict::{Drain, Failed, Passed};
+    use super::Verdict::{Drain, Failed, Passed, SaysFail};
     use super::*;
 
     const THRESHOLDS: Thresholds = Thresholds { healthy: 2, unhealthy: 3 };
@@ -106,6 +109,14 @@ mod tests {
     }
 
     #[test]
+    fn its_own_word_counts_at_once() {
+        for before in [Condition::Unchecked, Condition::Healthy, DOWN] {
+            assert_eq!(run(before, &[SaysFail]), DOWN);
+        }
+        assert_eq!(run(DOWN, &[Passed, SaysFail, Passed]), Condition::Unhealthy { passed: 1 });
+    }
+
+    #[test]
     fn two_successes_in_a_row_make_it_healthy() {
         assert_eq!(run(DOWN, &[Passed, Failed, Passed]), Condition::Unhealthy { passed: 1 });
         assert_eq!(run(DOWN, &[Passed, Passed]), Condition::Healthy);
@@ -117,7 +128,7 @@ mod tests {
             assert_eq!(run(from, &[Drain]), Condition::Draining { passed: 0 });
         }
         let drains = Condition::Draining { passed: 0 };
-        assert_eq!(run(drains, &[Failed, Failed, Failed, Failed]), drains);
+        assert_eq!(run(drains, &[Failed, Failed, Failed, Failed, SaysFail]), drains);
         assert_eq!(run(drains, &[Passed, Drain, Passed]), Condition::Draining { passed: 1 });
         assert_eq!(run(drains, &[Passed, Passed]), Condition::Healthy);
     }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 pub mod condition;
 pub mod state;
 
@@ -28,6 +30,8 @@ pub struct Endpoint {
     pub state: State,
     /// What its attempts are counted in.
     pub metrics: EndpointMetrics,
+    /// An answer said that it is not well: heard by who checks it.
+    pub fails: Notify,
     /// Whether the configuration has lost it.
     pub leaving: Leaving,
     in_flight: AtomicU32,
@@ -43,6 +47,7 @@ impl Endpoint {
             name: address.to_string(),
             state: State::new(),
             metrics,
+            fails: Notify::new(),
             leaving: Leaving::default(),
             in_flight: AtomicU32::new(0),
             picked: AtomicU32::new(0),

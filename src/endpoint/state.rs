@@ -42,13 +42,15 @@ pub enum Why {
     Body,
     /// It gave no valid answer.
     Protocol,
+    /// It said that it is not well.
+    SaysFail,
     /// It asked for no new requests.
     Drain,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotChecked,
         Self::Passed,
         Self::ConnectFailure,
@@ -57,6 +59,7 @@ impl Why {
         Self::Header,
         Self::Body,
         Self::Protocol,
+        Self::SaysFail,
         Self::Drain,
     ];
 
@@ -71,6 +74,7 @@ impl Why {
             Self::Header => "header",
             Self::Body => "body",
             Self::Protocol => "protocol",
+            Self::SaysFail => "says_fail",
             Self::Drain => "drain",
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Answer, Config, Probe, Problem, words};
+use super::{Answer, Config, Probe, Problem, said, words};
 use crate::endpoint::state::Why;
 use crate::h1::chunked;
 use crate::h1::payload::Payload;
@@ -31,6 +31,7 @@ pub struct Http {
     body: Option<String>,
     header: BTreeMap<HeaderName, Matcher>,
     drain_on_404: bool,
+    trusts: bool,
     /// Whether a connection may be kept, and the one that was.
     reuse: bool,
     kept: Option<Kept>,
@@ -72,6 +73,7 @@ impl Http {
             body: config.body.clone(),
             header: config.header.clone(),
             drain_on_404: config.drain_on_404,
+            trusts: config.trust_health_header,
             reuse: config.reuse,
             kept: None,
             descriptors: Arc::clone(descriptors),
@@ -118,9 +120,8 @@ impl Http {
                 let read = stream.read_buf(&mut received).await;
                 let unheard = received.is_empty();
                 if read.map_err(|error| broken(&words(&error), unheard))? == 0 {
-                    let said =
-                        if unheard { "closed without one" } else { "closed within its head" };
-                    return Err(broken(said, unheard));
+                    let how = if unheard { "closed without one" } else { "closed within its head" };
+                    return Err(broken(how, unheard));
                 }
             };
             received.drain(..message.length);
@@ -131,11 +132,11 @@ impl Http {
                 _ => break message,
             }
         };
-        let drains = asks_to_drain(&head);
         let other = self.header.iter().find(|(name, matcher)| !name.meets(&head, matcher));
         let mut heard = Heard {
             status: head.status,
-            drains,
+            drains: said::drains(&head),
+            fails: self.trusts && said::fails(&head),
             other: other.map(|(name, _)| name.clone()),
             says_it: self.body.is_none(),
             whole: false,
@@ -199,7 +200,7 @@ impl Http {
 
     /// What an answer means.
     fn judge(&mut self, stream: TcpStream, heard: Heard) -> Result<(), Problem> {
-        let Heard { status, drains, other, says_it, whole } = heard;
+        let Heard { status, drains, fails, other, says_it, whole } = heard;
         if whole && let Some(descriptor) = self.descriptors.take_spare() {
             self.kept = Some(Kept { stream, _descriptor: descriptor });
         }
@@ -210,6 +211,10 @@ impl Http {
         }
         if status == 404 && self.drain_on_404 {
             return problem(Why::Drain, format!("GET {path} was answered 404"));
+        }
+        if fails {
+            let words = format!("GET {path} was answered {status}, x-weir-health: fail");
+            return problem(Why::SaysFail, words);
         }
         if !self.statuses.iter().any(|some| some.contains(status)) {
             let wanted: Vec<String> = self.statuses.iter().map(Statuses::to_string).collect();
@@ -239,6 +244,8 @@ impl Probe for Http {
 struct Heard {
     status: u16,
     drains: bool,
+    /// It says that it is not well, and is believed.
+    fails: bool,
     /// The header that is not as it must be.
     other: Option<HeaderName>,
     /// It has the text in its body, if one is looked for.
@@ -261,13 +268,6 @@ fn said(fault: Fault) -> &'static str {
         Fault::UnknownCoding => "it has a transfer coding that weir does not know",
         _ => "it is not HTTP/1",
     }
-}
-
-fn asks_to_drain(head: &Head) -> bool {
-    head.fields.iter().any(|field| {
-        head.slice(field.name).eq_ignore_ascii_case(b"x-weir-drain")
-            && head.slice(field.value) == b"1"
-    })
 }
 
 /// How many answers may come before the answer.

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::endpoint::Endpoint;
 use crate::endpoint::condition::{Condition, Thresholds, Verdict};
 use crate::endpoint::state::Why;
+use crate::message::head::Head;
 use crate::message::header_name::HeaderName;
 use crate::net::clock::Clock;
 use crate::net::descriptors::{Descriptors, is_shortage};
@@ -26,6 +27,7 @@ use crate::unit::{Duration, Matcher, Statuses};
 
 mod http;
 mod pace;
+mod said;
 mod tcp;
 
 pub use http::LOOKED_AT;
@@ -67,6 +69,8 @@ pub struct Config {
     pub reuse: bool,
     /// Whether an answer of 404 drains the endpoint; 503 with `x-weir-drain: 1` always does.
     pub drain_on_404: bool,
+    /// Whether `x-weir-health: fail` on any answer, of a check or of a request, makes the endpoint unhealthy at once.
+    pub trust_health_header: bool,
 }
 
 impl Default for Config {
@@ -87,6 +91,7 @@ impl Default for Config {
             initial: Initial::Unhealthy,
             reuse: false,
             drain_on_404: false,
+            trust_health_header: false,
         }
     }
 }
@@ -118,6 +123,11 @@ impl Config {
     pub fn kind(&self) -> Type {
         let by_default = if self.path.is_some() { Type::Http } else { Type::Tcp };
         self.r#type.unwrap_or(by_default)
+    }
+
+    /// Whether this answer to a request says that its endpoint is not well, and is believed.
+    pub fn hears_fail(&self, head: &Head) -> bool {
+        self.trust_health_header && said::fails(head)
     }
 
     fn thresholds(&self) -> Thresholds {
@@ -183,6 +193,8 @@ pub struct Watch<'a> {
     pub buckets: &'a Buckets,
     /// The time.
     pub clock: &'a Clock,
+    /// When its checks were ordered.
+    pub since: std::time::Duration,
     /// What all checks share.
     pub checks: &'a Checks,
     /// The place of its pool, when those of all are taken.
@@ -196,7 +208,8 @@ impl Watch<'_> {
         let Some(mut probe) = self.probe() else { return };
         let mut pace = Pace::default();
         let mut traffic = (self.metrics.attempts(), clock.now());
-        clock.sleep(pace::first(config, endpoint.state.told(), self.among, fastrand::f64())).await;
+        let first = pace::first(config, endpoint.state.told(), self.among, fastrand::f64());
+        self.listen(self.since + first, &changed).await;
         loop {
             // Closed by nobody, so there is a place sooner or later; one belongs to the pool, so that others that
             // hang cannot keep it from being checked.
@@ -211,6 +224,7 @@ impl Watch<'_> {
             let now = clock.now();
             let problem = answer.unwrap_or_else(|| Err(self.late())).err();
             self.metrics.checks.record(self.buckets, now - began);
+            self.count(problem.as_ref());
             self.take(problem, now, &changed);
             let attempts = self.metrics.attempts();
             if attempts != traffic.0 {
@@ -219,8 +233,32 @@ impl Watch<'_> {
             let told = endpoint.state.told();
             let lasting = now.saturating_sub(told.since);
             let seen = Seen { condition: told.condition, lasting, quiet: now - traffic.1 };
-            clock.sleep_until(began + pace.next(config, seen, fastrand::f64())).await;
+            self.listen(began + pace.next(config, seen, fastrand::f64()), &changed).await;
         }
+    }
+
+    /// Until the next check is due, believes what answers to requests say.
+    async fn listen(&self, until: std::time::Duration, changed: impl Fn()) {
+        loop {
+            tokio::select! {
+                () = self.clock.sleep_until(until) => return,
+                () = self.endpoint.fails.notified() => {
+                    let words = String::from("an answer said x-weir-health: fail");
+                    let problem = Problem::new(Why::SaysFail, words);
+                    self.take(Some(problem), self.clock.now(), &changed);
+                }
+            }
+        }
+    }
+
+    /// Counts a check.
+    fn count(&self, problem: Option<&Problem>) {
+        self.endpoint.metrics.checked(match problem.map(|problem| problem.why) {
+            None => Checked::Ok,
+            Some(Why::NotChecked) => return,
+            Some(Why::Timeout) => Checked::Timeout,
+            Some(_) => Checked::Failed,
+        });
     }
 
     fn probe(&self) -> Option<Box<dyn Probe>> {
@@ -241,7 +279,7 @@ impl Watch<'_> {
         Problem::new(Why::Timeout, format!("no answer within {}", self.config.timeout))
     }
 
-    /// What a check came to becomes the endpoint's state.
+    /// What a check or an answer came to becomes the endpoint's state.
     fn take(&self, problem: Option<Problem>, now: std::time::Duration, changed: impl Fn()) {
         let (pool, name) = (self.pool, &self.endpoint.name);
         let why = problem.as_ref().map_or(Why::Passed, |problem| problem.why);
@@ -254,13 +292,9 @@ impl Watch<'_> {
             }
             Why::Passed => Verdict::Passed,
             Why::Drain => Verdict::Drain,
+            Why::SaysFail => Verdict::SaysFail,
             _ => Verdict::Failed,
         };
-        self.endpoint.metrics.checked(match why {
-            Why::Passed => Checked::Ok,
-            Why::Timeout => Checked::Timeout,
-            _ => Checked::Failed,
-        });
         let state = &self.endpoint.state;
         let before = state.condition();
         let after = before.after(verdict, self.config.thresholds());

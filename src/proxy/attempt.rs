@@ -120,10 +120,13 @@ pub async fn send(
         Err(broken) => Err(broken),
     };
     attempt.outcome = match &answer {
-        Ok(_) => {
+        Ok(reply) => {
             x.answered = local.woken.get().max(sent);
             let times = &local.shared.buckets;
             pool.metrics.of(local.worker).response.record(times, x.answered - sent);
+            if pool.config.health.as_ref().is_some_and(|health| health.hears_fail(&reply.head)) {
+                attempt.endpoint.fails.notify_one();
+            }
             // The connection counts it when the answer has ended.
             None
         }

@@ -42,10 +42,10 @@ impl Tasks {
 /// Checks every endpoint of the pool, and makes its pickers; without checks, nothing is known of any.
 fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let own = Arc::new(Semaphore::new(1));
+    let (own, since) = (Arc::new(Semaphore::new(1)), shared.clock.now());
     for member in pool.members() {
         if !pool.is_checked() {
-            member.endpoint.state.forget(shared.clock.now());
+            member.endpoint.state.forget(since);
             continue;
         }
         let (pool, shared, checks) = (Arc::clone(pool), Arc::clone(shared), Arc::clone(checks));
@@ -60,6 +60,7 @@ fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSe
                 metrics: &pool.metrics,
                 buckets: &shared.buckets,
                 clock: &shared.clock,
+                since,
                 checks: &checks,
                 own: &own,
             };

@@ -24,6 +24,10 @@ pub const WORDS: &[(&str, &str)] = &[
     ("descriptors", "Why accepting was paused: the process had no descriptor left."),
     ("status", "A check's result: the endpoint answered, but not with a status that means well."),
     ("not_checked", "Why an endpoint is in its state: no check of it has ended yet."),
+    (
+        "says_fail",
+        "Why an endpoint is in its state: an answer of it said x-weir-health: fail (health.trust_health_header).",
+    ),
     ("passed", "Why an endpoint is in its state: its last checks passed."),
     ("healthy", "A state of an endpoint: it takes new requests."),
     (
