@@ -27,6 +27,7 @@ pub mod kind; // how an extension point lists what it offers
 pub mod telemetry; // metrics, log, access log
 pub mod h1; // HTTP/1.1 on the wire: bytes to heads and back; no socket, no clock
 pub mod message; // HTTP messages of any version: head, body, exchange, reply
+pub mod tls; // certificates, and what is spoken with them
 pub mod net; // addresses, sockets, the clock, deadlines
 pub mod diagnostic; // an error at a place in the TOML
 pub mod unit; // the small values: Name, Duration, Size

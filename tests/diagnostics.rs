@@ -99,7 +99,7 @@ fn every_page_shows_a_mistake_and_its_cure() {
     for page in CODES {
         assert!(!page.title.is_empty() && !page.cause.is_empty(), "{}", page.code);
         // About the world outside the file: an example cannot be loaded.
-        if page.code.as_str().starts_with("E05") {
+        if page.code.as_str().starts_with("E05") || page.code == Code::W0108 {
             continue;
         }
         assert_eq!(codes(page.broken), [page.code], "the broken example of {}", page.code);
@@ -135,10 +135,10 @@ fn check_prints_the_report_and_exits_78() {
     let told = String::from_utf8_lossy(&bad.stdout).into_owned();
     assert_eq!(bad.status.code(), Some(78));
     assert!(told.contains("\n6 errors in tests/broken/six_at_once.toml; nothing was"), "{told}");
-    let good = weir(&["-c", "config/reference.toml", "check"]);
+    let good = weir(&["-c", "config/examples/1-quickstart.toml", "check"]);
     assert_eq!(good.status.code(), Some(0));
     let told = String::from_utf8_lossy(&good.stdout).into_owned();
-    assert_eq!(told, "ok: config/reference.toml: 1 listener, 4 routes, 2 pools\n");
+    assert_eq!(told, "ok: config/examples/1-quickstart.toml: 1 listener, 0 routes, 1 pool\n");
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod schema;
 mod sizes;
 mod smuggling;
 mod timeouts;
+mod tls;
 mod trailers;
 mod tunnels;
 mod unread_bodies;

@@ -92,8 +92,14 @@ fn promtool_finds_nothing_to_complain_about() {
 #[test]
 fn the_exposition_is_well_formed() {
     let a = Upstream::replying("a");
-    let weir = Weir::start(one_pool(&[&a]));
+    let secured = "[listeners.tls]\naddress = \"127.0.0.1:0\"\nprotocol = \"https\"\npool = \"app\"\n\
+                   [certificates.own]\nself_signed = true\nhosts = [\"localhost\"]\n";
+    let weir = Weir::start(one_pool(&[&a]) + secured);
     weir.get("/");
+    // As HTTP without TLS, which is counted, too.
+    let address = weir.process().address("tls").unwrap();
+    assert_eq!(Client::connect(address).send("GET / HTTP/1.1\r\n\r\n").answer().status, 400);
+    weir.until_metric("weir_tls_handshakes_total", 1.0);
     // A request is counted when its answer has been written.
     weir.until_metric("weir_http_requests_total", 1.0);
     let text = weir.scrape();

@@ -1,5 +1,6 @@
 //! What a scrape collects: the workers' shards summed, and the state of the process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
@@ -18,9 +19,11 @@ use crate::proxy::error::TABLE;
 use crate::telemetry::counter::Times;
 use crate::telemetry::metrics::{
     BUILD_INFO, CONFIG_GENERATION, CONFIG_HASH, CONFIG_RELOADS, CONFIG_SUCCESSFUL,
-    CONFIG_TIMESTAMP, Config, DROPPED, HTTP_OVERHEAD, PANICS, WORKER_BUSY,
+    CONFIG_TIMESTAMP, Config, DROPPED, HTTP_OVERHEAD, PANICS, TLS_EXPIRY, WORKER_BUSY,
 };
 use crate::telemetry::scrape::Scrape;
+use crate::tls::certificate::Certificate;
+use crate::unit::Name;
 
 /// Where a scrape finds what it tells.
 pub struct Source {
@@ -28,6 +31,8 @@ pub struct Source {
     pub shared: Arc<Shared>,
     /// The listeners there are.
     pub listeners: Mutex<Vec<Arc<Listener>>>,
+    /// What is shown to clients, by name.
+    pub certificates: Mutex<BTreeMap<Name, Arc<Certificate>>>,
     /// What the file says of the metrics port.
     pub config: Mutex<Config>,
     /// What the workers' event loops say of themselves.
@@ -63,6 +68,7 @@ impl Source {
         let source = Self {
             shared,
             listeners: Mutex::default(),
+            certificates: Mutex::default(),
             config: Mutex::default(),
             workers,
             dropped,
@@ -132,6 +138,10 @@ impl Source {
         scrape.add(PANICS, &[], self.shared.panics.load(Relaxed) as f64);
         for listener in &*self.listeners.lock() {
             listener.metrics.observe(&listener.name(), &mut scrape);
+        }
+        for (name, certificate) in &*self.certificates.lock() {
+            let ends = certificate.ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            scrape.add(TLS_EXPIRY, &[("certificate", name)], ends.as_secs_f64());
         }
         let methods: Vec<&str> = Method::NAMES.into_iter().chain(["_OTHER"]).collect();
         let reasons: Vec<&str> = TABLE.iter().map(|row| row.reason).collect();

@@ -10,14 +10,17 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use super::{Config, pools};
-use crate::diagnostic::Fault;
-use crate::listener::{self, Listener, Settings};
+use crate::diagnostic::{Code, Fault};
+use crate::listener::{self, Listener, Protocol, Settings};
 use crate::policy::{self, Policy};
 use crate::pool::Pool;
+use crate::route::redirect::Redirect;
 use crate::route::{Route, Router, Target};
 use crate::runtime::{Blueprint, Plan};
 use crate::snapshot::Snapshot;
 use crate::telemetry::http::{ListenerMetrics, RouteMetrics};
+use crate::tls::certificate::Certificate;
+use crate::tls::server::Server;
 use crate::unit::Name;
 
 /// Compiles a configuration that `validate` has found to be in order. `random`: for algorithms that need
@@ -44,13 +47,16 @@ pub fn compile(
         let old = before.and_then(|before| before.routes.get(name)).map(Arc::clone);
         routes.insert(name.clone(), old.unwrap_or_else(|| Arc::new(RouteMetrics::new(shards))));
     }
+    let certificates = certificates(config, running);
     let mut listeners = before.map_or_else(Vec::new, |before| before.listeners.clone());
     let mut plans = Vec::new();
     let mut routers: Vec<Option<Router>> = Vec::new();
     for (name, section) in &config.listeners {
         let old = running.and_then(|running| predecessor(config, running, name, section));
         let id = old.map_or(listeners.len(), |old| old.listener.id);
-        let settings = Arc::new(Settings::new(name, section));
+        let spoken = old.and_then(|old| old.settings.tls.as_ref());
+        let tls = tls(section, &certificates, spoken)?;
+        let settings = Arc::new(Settings::new(name, section, tls));
         let listener = old.map_or_else(
             || Arc::new(Listener::new(id, ListenerMetrics::new(shards), Arc::clone(&settings))),
             |old| Arc::clone(&old.listener),
@@ -76,6 +82,7 @@ pub fn compile(
     Ok(Blueprint {
         snapshot: Arc::new(Snapshot { generation, routers, listeners, routes, pools, unmatched }),
         listeners: plans,
+        certificates,
         workers,
         process: config.runtime.clone(),
         shards,
@@ -83,6 +90,41 @@ pub fn compile(
         log: config.log.clone(),
         access_log: config.access_log.clone(),
         fingerprint: fingerprint(config),
+    })
+}
+
+/// The certificates there are; one that has not changed is the same.
+fn certificates(config: &Config, running: Option<&Blueprint>) -> BTreeMap<Name, Arc<Certificate>> {
+    let loaded = config.certificates.iter().filter_map(|(name, section)| {
+        let loaded = section.loaded.as_ref()?;
+        let before = running.and_then(|running| running.certificates.get(name));
+        let same = before.filter(|before| *before == loaded);
+        Some((name.clone(), Arc::clone(same.unwrap_or(loaded))))
+    });
+    loaded.collect()
+}
+
+/// What a listener speaks below HTTP; the same as before, if it is made of the same: then tickets stay good.
+fn tls(
+    section: &listener::Config,
+    certificates: &BTreeMap<Name, Arc<Certificate>>,
+    before: Option<&Arc<Server>>,
+) -> Result<Option<Arc<Server>>, Fault> {
+    if section.protocol != Protocol::Https {
+        return Ok(None);
+    }
+    let named = &section.tls.certificates;
+    let shown: Vec<Arc<Certificate>> = if named.is_empty() {
+        certificates.values().cloned().collect()
+    } else {
+        named.iter().filter_map(|name| certificates.get(name).cloned()).collect()
+    };
+    if let Some(before) = before.filter(|before| before.is_of(&section.tls, &shown)) {
+        return Ok(Some(Arc::clone(before)));
+    }
+    let made = Server::new(&section.tls, &shown);
+    made.map(|server| Some(Arc::new(server))).map_err(|problem| {
+        Fault::new(Code::E0105, format!("{problem}: write another"), "not usable")
     })
 }
 
@@ -117,6 +159,19 @@ impl Making<'_> {
     /// The routes of one listener.
     fn router(&self, name: &Name, listener: &listener::Config) -> Router {
         let mut router = Router::default();
+        if listener.redirect_https {
+            let target = Target::Redirect(Redirect::to_https());
+            let (policy, metrics) =
+                (Policy::new(policy::Config::default(), &|_| None), Arc::clone(self.unmatched));
+            router.set_fallback(&self.route(Route {
+                name: Name::none(),
+                target,
+                policy,
+                metrics,
+                config: None,
+            }));
+            return router;
+        }
         for (route, section) in &self.config.routes {
             let target = Target::new(route, section, self.pools);
             let (Some(target), true) = (target, section.belongs_to(name)) else { continue };

@@ -13,7 +13,7 @@ use super::merge::{self, Defaults};
 use super::tree::{Table, Tree, Value};
 use super::variables::Variables;
 use super::world::{Seen, World};
-use super::{Config, Texts, pages, read, validate};
+use super::{Config, Texts, certificates, mask, pages, read, validate};
 use crate::diagnostic::{Diagnostic, Report};
 
 /// What is asked for beside the file.
@@ -110,6 +110,7 @@ fn check(
     if !found.is_empty() {
         return Err(report(&texts, found));
     }
+    mask(&tree, &mut texts);
     let allow_unset = options.allow_unset_env;
     let mut variables =
         Variables { world, texts: &texts, allow_unset, found, unset: BTreeSet::new() };
@@ -127,6 +128,7 @@ fn check(
         found.extend(whole.into_iter().filter(|one| one.at.is_some()));
     }
     pages(&tree, &texts, world, &mut config, &mut found);
+    certificates(&tree, &texts, world, &mut config, &mut found);
     once(&tree, &mut found);
     let report = report(&texts, found);
     if report.found().iter().any(|one| !one.code.is_warning()) {

@@ -11,10 +11,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::telemetry::{access_log, log, metrics};
+use crate::tls::certificate;
 use crate::unit::{Name, OneOrMany};
 use crate::{listener, policy, pool, route, runtime};
 
 mod builtin;
+mod certificates;
 mod compile;
 mod document;
 mod files;
@@ -33,6 +35,7 @@ mod show;
 mod syntax;
 mod texts;
 mod ties;
+mod tls;
 mod tree;
 mod validate;
 mod variables;
@@ -40,6 +43,7 @@ mod words;
 mod world;
 mod wrong;
 
+use certificates::{certificates, mask};
 use keys::{Unknown, missing, named};
 use limits::limits;
 use pages::pages;
@@ -77,6 +81,8 @@ pub struct Config {
     pub log: log::Config,
     /// One line per request.
     pub access_log: access_log::Config,
+    /// Certificates, by name.
+    pub certificates: BTreeMap<Name, certificate::Config>,
     /// Where clients connect, by name.
     pub listeners: BTreeMap<Name, listener::Config>,
     /// Which request goes where, by name. Their order never matters.

@@ -38,6 +38,20 @@ impl Texts {
         self.sources[file].text.get(at).unwrap_or_default()
     }
 
+    /// Makes what stands there unreadable, in its place: reports show the lines around a mistake.
+    pub fn mask(&mut self, at: Range<usize>) {
+        let Some((file, at)) = self.local(&at) else { return };
+        let text = &mut self.sources[file].text;
+        let Some(secret) = text.get(at.clone()) else { return };
+        let hidden = |letter: char| match letter {
+            '\n' | '\r' | '"' | '\'' => letter.to_string(),
+            // As long, so that places stay what they are.
+            _ => "*".repeat(letter.len_utf8()),
+        };
+        let masked: String = secret.chars().map(hidden).collect();
+        text.replace_range(at, &masked);
+    }
+
     /// Which text has this place: its name.
     pub fn file(&self, place: usize) -> Option<&str> {
         let (file, _) = self.local(&(place..place))?;

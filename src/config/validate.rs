@@ -22,6 +22,7 @@ pub fn validate(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     ties(tree, config, check.found);
     check.policies();
     check.pools();
+    check.tls();
     limits(tree, config, check.found);
 }
 
@@ -44,6 +45,7 @@ fn names<'a>(tree: &'a Tree, config: &'a Config) -> BTreeMap<&'static str, BTree
         section("pools", config.pools.keys().collect()),
         section("listeners", config.listeners.keys().collect()),
         section("policies", config.policies.keys().collect()),
+        section("certificates", config.certificates.keys().collect()),
     ])
 }
 

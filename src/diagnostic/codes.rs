@@ -24,7 +24,8 @@ macro_rules! codes {
 
 codes!(
     E0101, E0102, E0103, E0104, E0105, E0106, E0107, E0108, E0201, E0202, E0203, E0204, E0301,
-    E0302, E0401, E0402, E0403, E0406, E0501, E0503, W0101, W0102, W0109
+    E0302, E0401, E0402, E0403, E0404, E0406, E0501, E0502, E0503, W0101, W0102, W0108, W0109,
+    W0110
 );
 
 impl Code {
@@ -474,6 +475,32 @@ endpoints = ["127.0.0.1:3000"]
 "#,
     },
     Page {
+        code: Code::E0404,
+        title: "a listener that speaks TLS has no certificate",
+        cause: "Clients are shown a certificate, and the file has none: bring one, or let weir make one that only \
+                tests believe.",
+        broken: r#"[listeners.https]
+address = "127.0.0.1:8443"
+protocol = "https"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+"#,
+        fixed: r#"[listeners.https]
+address = "127.0.0.1:8443"
+protocol = "https"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[certificates.local]
+self_signed = true
+hosts = ["localhost"]
+"#,
+    },
+    Page {
         code: Code::E0406,
         title: "two listeners on one address",
         cause: "Two sockets cannot listen on one address. Also counts: the address of [metrics], \
@@ -511,6 +538,20 @@ pool = "app"
         broken: r#"weir check -c /etc/weir/wier.toml
 "#,
         fixed: r#"weir check -c /etc/weir/weir.toml
+"#,
+    },
+    Page {
+        code: Code::E0502,
+        title: "a key does not fit its certificate",
+        cause: "A private key belongs to one certificate: the one that was asked for with it. After a renewal both \
+                files must be replaced; the first certificate of the chain is the one that counts.",
+        broken: r#"[certificates.main]
+cert = "tls/new.crt"
+key = { file = "tls/old.key" }
+"#,
+        fixed: r#"[certificates.main]
+cert = "tls/new.crt"
+key = { file = "tls/new.key" }
 "#,
     },
     Page {
@@ -585,6 +626,20 @@ endpoints = ["127.0.0.1:3000"]
 "#,
     },
     Page {
+        code: Code::W0108,
+        title: "a certificate ends soon",
+        cause: "Less than 14 days are left, after which no client believes it. weir reads the files again when they \
+                change, so a new certificate needs no restart.",
+        broken: r#"[certificates.main]
+cert = "tls/ends-in-3-days.crt"
+key = { file = "tls/old.key" }
+"#,
+        fixed: r#"[certificates.main]
+cert = "tls/renewed.crt"
+key = { file = "tls/renewed.key" }
+"#,
+    },
+    Page {
         code: Code::W0109,
         title: "timeouts contradict each other",
         cause: "A health check may take longer than the time until the next one begins, so a slow \
@@ -610,6 +665,36 @@ endpoints = ["127.0.0.1:3000"]
 [pools.app.health]
 interval = "5s"
 timeout = "1s"
+"#,
+    },
+    Page {
+        code: Code::W0110,
+        title: "a self-signed certificate is shown to others",
+        cause: "Nobody but this machine has a reason to believe a certificate that weir made for itself: browsers warn, \
+                and programs refuse.",
+        broken: r#"[listeners.https]
+address = ":8443"
+protocol = "https"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[certificates.local]
+self_signed = true
+hosts = ["localhost"]
+"#,
+        fixed: r#"[listeners.https]
+address = "127.0.0.1:8443"
+protocol = "https"
+pool = "app"
+
+[pools.app]
+endpoints = ["127.0.0.1:3000"]
+
+[certificates.local]
+self_signed = true
+hosts = ["localhost"]
 "#,
     },
 ];

@@ -18,9 +18,10 @@ use tokio::sync::oneshot;
 
 use super::clients::Counted;
 use super::pauses::{Cause, News};
-use super::{Listener, http1};
+use super::{Listener, handshake, http1};
 use crate::net::descriptors::{Descriptor, is_shortage};
 use crate::net::places::{Place, Places};
+use crate::net::stream::Stream;
 use crate::proxy::{Local, Shared};
 
 /// Accepts connections until `closing` fires, and those that have come by then; each becomes a task of this worker.
@@ -156,7 +157,10 @@ fn serve(
     shard.accepted.add(1);
     // A listener of both families shows IPv4 clients as IPv6 ones.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let most = listener.settings.load().limits.connections_per_client;
+    let (most, tls) = {
+        let settings = listener.settings.load();
+        (settings.limits.connections_per_client, settings.tls.clone())
+    };
     let Ok(counted) = listener.clients.enter(peer.ip(), most) else {
         shard.limited.add(1);
         return;
@@ -164,10 +168,23 @@ fn serve(
     let Entry([Some(own), Some(process), Some(descriptor)]) = entry else { return };
     let descriptor = local.shared.descriptors.keep(descriptor);
     let open = Open::new(listener, local, ([own, process], descriptor, counted));
-    let connection = http1::Connection::new(local, listener, stream, peer);
-    #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
+    let Some(server) = tls else {
+        let connection =
+            http1::Connection::new(local, listener, Stream::Plain(stream.into()), peer);
+        #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
+        tokio::task::spawn_local(async move {
+            http1::serve(&open.local, &open.listener, connection).await;
+        });
+        return;
+    };
+    #[expect(clippy::disallowed_methods, reason = "or here, with a handshake first")]
     tokio::task::spawn_local(async move {
-        http1::serve(&open.local, &open.listener, connection).await;
+        let Open { listener, local, .. } = &open;
+        // In a box of its own: the connection outlives it.
+        let secured = Box::pin(handshake::secure(local, listener, &server, stream)).await;
+        drop(server);
+        let Some(stream) = secured else { return };
+        http1::serve(local, listener, http1::Connection::new(local, listener, stream, peer)).await;
     });
 }
 
@@ -275,7 +292,7 @@ mod tests {
         let (mut lines, _writer, _switch) =
             access_log::open(&access_log::Config::default(), 1, &Arc::default()).unwrap();
         let section = toml::from_str("address = \"127.0.0.1:0\"").unwrap();
-        let settings = Arc::new(Settings::new(&Name::none(), &section));
+        let settings = Arc::new(Settings::new(&Name::none(), &section, None));
         let listener = Arc::new(Listener::new(0, ListenerMetrics::new(1), settings));
         (listener, Local::new(0, Shared::bare(), lines.remove(0)))
     }

@@ -13,8 +13,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::answer::{self, Asked, Ended};
 use super::body::RequestBody;
 use super::traffic::Traffic;
@@ -26,8 +24,8 @@ use crate::message::body::Body;
 use crate::message::exchange::{Arrival, Client, Exchange};
 use crate::message::head::{Head, Known, Method, Version};
 use crate::net::deadline::{Deadline, Wait, jitter};
+use crate::net::stream::Stream;
 use crate::net::transport::Transport;
-use crate::policy::forwarded;
 use crate::pool::downstream::{Downstream, Interim};
 use crate::proxy::error::Error;
 use crate::proxy::finish::{Tracked, refused, track};
@@ -53,8 +51,10 @@ pub struct Connection {
     pub deadline: Rc<Deadline>,
     /// What its listener said when the request under way began: that holds to its end, whatever a reload changes.
     pub terms: RefCell<Arc<Settings>>,
-    peer: SocketAddr,
-    trusted: Cell<bool>,
+    /// Who has connected.
+    pub peer: SocketAddr,
+    /// It is believed to speak for others.
+    pub trusted: Cell<bool>,
     /// It has asked nothing yet.
     fresh: Cell<bool>,
 }
@@ -173,7 +173,7 @@ async fn refuse(
 
 impl Connection {
     /// One that has said nothing yet.
-    pub fn new(local: &Local, listener: &Listener, io: TcpStream, peer: SocketAddr) -> Rc<Self> {
+    pub fn new(local: &Local, listener: &Listener, io: Stream, peer: SocketAddr) -> Rc<Self> {
         let terms = listener.settings.load_full();
         Rc::new(Self {
             transport: RefCell::new(Transport::new(io, Rc::clone(&local.scratch))),
@@ -294,25 +294,15 @@ impl Connection {
         self.expects.set(false);
         self.waits.set(false);
         let client = self.seen(client, &head);
-        if framing == Framing::None {
-            return Exchange::new(head, Body::Empty, client, arrival);
-        }
-        self.expects.set(head.get(Known::Expect).is_some());
-        let body = RequestBody::new(self, framing);
-        Exchange::new(head, Body::Stream(Box::new(body)), client, arrival)
-    }
-
-    /// Who has connected, to the listener of this number. It is not kept: an idle connection is small.
-    fn client(&self, listener: usize) -> Client {
-        let (peer, trusted, scheme) = (self.peer, self.trusted.get(), "http");
-        Client { listener, peer, trusted, address: peer.ip(), scheme }
-    }
-
-    /// The client of a request, whoever a believed proxy speaks for.
-    fn seen(&self, client: Client, head: &Head) -> Client {
-        let trusts = |address| self.terms.borrow().trusts(address);
-        let told = client.trusted.then(|| forwarded::origin(head, trusts));
-        Client { address: told.flatten().unwrap_or(client.address), ..client }
+        let body = if framing == Framing::None {
+            Body::Empty
+        } else {
+            self.expects.set(head.get(Known::Expect).is_some());
+            Body::Stream(Box::new(RequestBody::new(self, framing)))
+        };
+        let mut x = Exchange::new(head, body, client, arrival);
+        x.secured = self.transport.borrow().secured();
+        x
     }
 
     /// Lets the spine work. `false`: the client has left, and with it the request; whatever it was waiting

@@ -15,14 +15,17 @@ use crate::net::address::Listen;
 use crate::net::leaving::Leaving;
 use crate::net::places::Places;
 use crate::telemetry::http::ListenerMetrics;
+use crate::tls::server::{self, Server};
 use crate::unit::{Cidr, Name, OneOrMany};
 
 mod accept;
 mod answer;
 mod body;
 mod clients;
+mod handshake;
 mod http1;
 pub mod limits;
+mod origin;
 mod pauses;
 pub mod timeouts;
 mod traffic;
@@ -41,9 +44,15 @@ use timeouts::Timeouts;
 pub struct Config {
     /// Address to listen on: ":8080" (every interface), "127.0.0.1:8080", "[::1]:8080"; port 0 = any free one.
     pub address: Listen,
-    /// What is spoken: "http".
+    /// What is spoken: "http", or "https".
     #[serde(default)]
     pub protocol: Protocol,
+    /// TLS, for "https".
+    #[serde(default)]
+    pub tls: server::Config,
+    /// Of an http listener: all requests are sent to https at the same host, with 308.
+    #[serde(default)]
+    pub redirect_https: bool,
     /// Pool used when no route matches. Without it, such a request gets 404.
     #[serde(default)]
     pub pool: Option<Name>,
@@ -82,6 +91,7 @@ pub enum Underscores {
 pub enum Protocol {
     #[default]
     Http,
+    Https,
 }
 
 /// A listener as workers see it.
@@ -117,6 +127,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How much clients may send.
     pub limits: Limits,
+    /// What is spoken below HTTP.
+    pub tls: Option<Arc<Server>>,
 }
 
 impl Settings {
@@ -130,8 +142,8 @@ impl Settings {
         self.underscore_headers == Underscores::Reject && request::has_underscores(head)
     }
 
-    /// What the section of this name says.
-    pub fn new(name: &Name, section: &Config) -> Self {
+    /// What the section of this name says, with the TLS that it comes to.
+    pub fn new(name: &Name, section: &Config, tls: Option<Arc<Server>>) -> Self {
         Self {
             name: name.clone(),
             trusted_proxies: section.trusted_proxies.clone(),
@@ -139,6 +151,7 @@ impl Settings {
             underscore_headers: section.underscore_headers,
             timeouts: section.timeouts,
             limits: section.limits,
+            tls,
         }
     }
 

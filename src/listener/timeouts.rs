@@ -5,10 +5,13 @@ use serde::Deserialize;
 
 use crate::unit::Duration;
 
-/// `[listeners.NAME.timeouts]`: how long clients are waited for. A drip of bytes never extends `header`.
+/// `[listeners.NAME.timeouts]`: how long clients are waited for. A drip of bytes never extends `handshake` and
+/// `header`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
+    /// From the connection to the end of its TLS handshake; then it closes.
+    pub handshake: Duration,
     /// From the first byte of a request to the end of its head; then 408, and the connection closes.
     pub header: Duration,
     /// Longest silence within a request's body; then 408, and the connection closes.
@@ -22,6 +25,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             body: Duration::from_secs(30),
             write: Duration::from_secs(30),
@@ -32,7 +36,13 @@ impl Default for Timeouts {
 
 impl Timeouts {
     /// Every key with its value.
-    pub fn all(&self) -> [(&'static str, Duration); 4] {
-        [("header", self.header), ("body", self.body), ("write", self.write), ("idle", self.idle)]
+    pub fn all(&self) -> [(&'static str, Duration); 5] {
+        [
+            ("handshake", self.handshake),
+            ("header", self.header),
+            ("body", self.body),
+            ("write", self.write),
+            ("idle", self.idle),
+        ]
     }
 }

@@ -1,10 +1,12 @@
 //! One request and what is known about it. It lives for one request, on one worker.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::body::Body;
 use super::head::{Head, Span};
+use crate::net::stream::Secured;
 use crate::unit::Name;
 
 /// A request on its way, and what became of it so far.
@@ -13,6 +15,8 @@ pub struct Exchange {
     pub head: Head,
     /// Its body.
     pub body: Body,
+    /// What its connection is encrypted with; `None`: nothing.
+    pub secured: Option<Rc<Secured>>,
     /// Its path as the client asked for it, whatever the head says by now.
     pub asked: Span,
     /// Its x-request-id, once there is one.
@@ -50,7 +54,7 @@ pub struct Client {
     pub trusted: bool,
     /// The client's address: the peer's own, or what a believed one says.
     pub address: IpAddr,
-    /// How it speaks to weir: "http".
+    /// How it speaks to weir: "http" or "https".
     pub scheme: &'static str,
 }
 
@@ -70,6 +74,7 @@ impl Exchange {
             asked: head.path,
             head,
             body,
+            secured: None,
             request_id: Span { start: 0, end: 0 },
             client,
             pipelined: arrival.pipelined,

@@ -9,6 +9,7 @@ use serde::de::{self, Deserializer};
 
 use super::exchange::Exchange;
 use crate::net::ip;
+use crate::net::stream::Secured;
 
 /// A text with variables in braces. What they stand for is what the client asked, before any rewriting.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,10 +36,14 @@ enum Variable {
     Query,
     RequestId,
     Scheme,
+    ClientSubject,
+    Cipher,
+    ServerName,
+    TlsVersion,
 }
 
 /// What may stand in braces, and what it is.
-pub const VARIABLES: [(&str, &str); 8] = [
+pub const VARIABLES: [(&str, &str); 12] = [
     ("client_ip", "the client's address"),
     ("host", "the host that was asked, in lower case, without its port"),
     ("method", "the request's method"),
@@ -46,7 +51,11 @@ pub const VARIABLES: [(&str, &str); 8] = [
     ("path.NAME", "the segment that `{NAME}` stands for in the route's `path`"),
     ("query", "the query that was asked, with its `?`; or nothing"),
     ("request_id", "the request's x-request-id"),
-    ("scheme", "how the client speaks to weir: http"),
+    ("scheme", "how the client speaks to weir: http or https"),
+    ("tls.cipher", "the cipher suite of the client's connection; or nothing"),
+    ("tls.client_subject", "the subject of the client's certificate, CN=bot; or nothing"),
+    ("tls.server_name", "the name that the client has asked for in its handshake; or nothing"),
+    ("tls.version", "the version of TLS, 1.3; or nothing"),
 ];
 
 impl Template {
@@ -82,6 +91,17 @@ impl Template {
         parts.push(Part::Text(plain));
         parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
         Ok(Self { text: text.to_owned(), parts })
+    }
+
+    /// The same place, asked for by https.
+    pub fn to_https() -> Self {
+        let parts = [
+            Part::Text("https://".to_owned()),
+            Part::Variable(Variable::Host),
+            Part::Variable(Variable::Path),
+            Part::Variable(Variable::Query),
+        ];
+        Self { text: "https://{host}{path}{query}".to_owned(), parts: parts.into() }
     }
 
     /// As it is written.
@@ -139,6 +159,10 @@ impl Variable {
             "query" => Self::Query,
             "request_id" => Self::RequestId,
             "scheme" => Self::Scheme,
+            "tls.cipher" => Self::Cipher,
+            "tls.client_subject" => Self::ClientSubject,
+            "tls.server_name" => Self::ServerName,
+            "tls.version" => Self::TlsVersion,
             _ => match name.strip_prefix("path.") {
                 Some(segment) if !segment.is_empty() => Self::Segment(segment.to_owned(), None),
                 _ => {
@@ -155,6 +179,9 @@ impl Variable {
 
     fn write(&self, x: &Exchange, out: &mut Vec<u8>) {
         let head = &x.head;
+        let mut secured = |fact: fn(&Secured) -> &str| {
+            out.extend_from_slice(x.secured.as_deref().map_or("", fact).as_bytes());
+        };
         match self {
             Self::ClientIp => ip::write(x.client.address, out),
             Self::Host => out.extend_from_slice(head.host().as_bytes()),
@@ -172,6 +199,10 @@ impl Variable {
             Self::Query => out.extend_from_slice(head.slice(head.query)),
             Self::RequestId => out.extend_from_slice(head.slice(x.request_id)),
             Self::Scheme => out.extend_from_slice(x.client.scheme.as_bytes()),
+            Self::Cipher => secured(|tls| &tls.cipher),
+            Self::ClientSubject => secured(|tls| &tls.client_subject),
+            Self::ServerName => secured(|tls| &tls.server_name),
+            Self::TlsVersion => secured(|tls| tls.version),
         }
     }
 }

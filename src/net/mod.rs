@@ -11,4 +11,5 @@ pub mod places;
 pub mod relay;
 pub mod scratch;
 pub mod socket;
+pub mod stream;
 pub mod transport;

@@ -5,29 +5,25 @@
 //! outbox, which is the worker's too; while it is not empty, nobody may send more. So an idle connection
 //! owns no buffer.
 
-use std::future::Future;
 use std::io;
-use std::mem::{self, MaybeUninit};
-use std::pin::{Pin, pin};
+use std::mem;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
 use super::scratch::{BLOCK, Buffer, Scratch};
+use super::stream::{Secured, Stream};
 
 /// A socket, its inbox and its outbox. It stays on its worker.
 pub struct Transport {
-    io: TcpStream,
+    io: Stream,
     scratch: Rc<Scratch>,
     buffer: Option<Buffer>,
     parked: Vec<u8>,
     outbox: Vec<u8>,
     written: usize,
-    sent: u64,
     read: u64,
     /// What of the bytes that the worker holds are this outbox's.
     held: usize,
@@ -39,7 +35,7 @@ pub struct Transport {
 
 impl Transport {
     /// Takes over a connected socket.
-    pub fn new(io: TcpStream, scratch: Rc<Scratch>) -> Self {
+    pub fn new(io: Stream, scratch: Rc<Scratch>) -> Self {
         Self {
             io,
             scratch,
@@ -47,12 +43,21 @@ impl Transport {
             parked: Vec::new(),
             outbox: Vec::new(),
             written: 0,
-            sent: 0,
             read: 0,
             held: 0,
             takes: HOLDS,
             holds: HOLDS,
         }
+    }
+
+    /// What both sides have agreed on; `None`: it is not encrypted.
+    pub fn secured(&self) -> Option<Rc<Secured>> {
+        self.io.secured().cloned()
+    }
+
+    /// Whether it is encrypted.
+    pub fn is_secured(&self) -> bool {
+        self.io.secured().is_some()
     }
 
     /// The bytes received and not yet consumed, to be decoded in place.
@@ -96,7 +101,7 @@ impl Transport {
         }
         let mut room = ReadBuf::new(buffer.room(limit));
         debug_assert!(room.capacity() > 0, "a read into nothing looks like the end");
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut room))?;
+        ready!(self.io.poll_read(cx, &mut room))?;
         let n = room.filled().len();
         buffer.fill(n);
         self.read += n as u64;
@@ -111,23 +116,20 @@ impl Transport {
         }
     }
 
-    /// Whether the socket has nothing to say and has not ended, as far as the event loop has heard when it
-    /// last asked: no system call.
-    pub fn is_silent(&self) -> bool {
-        self.io.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+    /// Whether the peer has nothing to say and has not ended, as far as the event loop has heard when it
+    /// last asked: no system call, but for TLS. To be asked only if what it says is of no use.
+    pub fn is_silent(&mut self) -> bool {
+        self.io.is_silent()
     }
 
     /// As `is_silent`, but asks the kernel, too.
-    pub fn is_silent_now(&self) -> bool {
-        self.is_silent()
-            && SockRef::from(&self.io)
-                .peek(&mut [MaybeUninit::uninit()])
-                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    pub fn is_silent_now(&mut self) -> bool {
+        self.io.is_silent_now()
     }
 
     /// Registers the task to be woken when the socket has something to say, or has ended.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.io.poll_read_ready(cx).map(drop)
+        self.io.poll_readable(cx)
     }
 
     /// Bytes to be sent first with the next `send` or `poll_flush`: a head, or a chunk's size.
@@ -151,17 +153,12 @@ impl Transport {
 
     /// Whether the peer has ended or broken its side, though unread bytes may stand before that: no system call.
     pub fn has_ended(&self) -> bool {
-        let ready = pin!(self.io.ready(Interest::READABLE));
-        match ready.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        }
+        self.io.has_ended()
     }
 
     /// How many bytes the kernel has taken so far.
     pub fn sent(&self) -> u64 {
-        self.sent
+        self.io.sent()
     }
 
     /// How many bytes have come since this was last asked.
@@ -171,7 +168,7 @@ impl Transport {
 
     /// Whether all that was to be sent is with the kernel.
     pub fn is_flushed(&self) -> bool {
-        self.outbox.is_empty()
+        self.outbox.is_empty() && self.io.is_flushed()
     }
 
     /// Sends the outbox, `data` and `tail`, in one system call where the kernel has room; what it does
@@ -192,11 +189,10 @@ impl Transport {
             io::IoSlice::new(data),
             io::IoSlice::new(tail),
         ];
-        let sent = match Pin::new(&mut self.io).poll_write_vectored(cx, &slices) {
+        let sent = match self.io.poll_write_vectored(cx, &slices) {
             Poll::Ready(sent) => sent?,
             Poll::Pending => 0,
         };
-        self.sent += sent as u64;
         if sent < head {
             self.written += sent;
             self.outbox.extend_from_slice(data);
@@ -224,16 +220,13 @@ impl Transport {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.outbox.len() {
             let rest = &self.outbox[self.written..];
-            match ready!(Pin::new(&mut self.io).poll_write(cx, rest))? {
+            match ready!(self.io.poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                n => {
-                    self.written += n;
-                    self.sent += n as u64;
-                }
+                n => self.written += n,
             }
         }
         self.empty_outbox();
-        Poll::Ready(Ok(()))
+        self.io.poll_flush(cx)
     }
 
     /// Sends what the kernel has room for, without asking the event loop, which tells of room only when a
@@ -242,26 +235,24 @@ impl Transport {
         if self.is_flushed() {
             return false;
         }
-        let taken = SockRef::from(&self.io).send(&self.outbox[self.written..]).unwrap_or(0);
-        self.written += taken;
-        self.sent += taken as u64;
-        taken > 0
+        let before = self.io.sent();
+        self.written += self.io.send_now(&self.outbox[self.written..]);
+        self.io.sent() > before
     }
 
     /// Ends our side of the conversation; the peer may still speak.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        self.io.poll_shutdown(cx)
     }
 
     /// From now on a close is a reset: for a message that was cut short, whose end must not look whole.
     pub fn reset_on_close(&self) {
-        // If it fails the peer is gone already.
-        drop(SockRef::from(&self.io).set_linger(Some(Duration::ZERO)));
+        self.io.linger(Some(Duration::ZERO));
     }
 
     /// A close ends the message as it should: it is whole.
     pub fn end_on_close(&self) {
-        drop(SockRef::from(&self.io).set_linger(None));
+        self.io.linger(None);
     }
 
     fn empty_outbox(&mut self) {
@@ -303,6 +294,8 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::net::stream::Counted;
+    use tokio::net::TcpStream;
 
     #[test]
     fn what_the_runtime_has_not_heard_of_breaks_the_silence_too() {
@@ -311,7 +304,8 @@ mod tests {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let dialled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (mut peer, _) = listener.accept().unwrap();
-            let transport = Transport::new(dialled, Rc::new(Scratch::new()));
+            let dialled = Stream::Plain(Counted::from(dialled));
+            let mut transport = Transport::new(dialled, Rc::new(Scratch::new()));
             assert!(transport.is_silent_now());
             // Nothing is awaited in between: the runtime cannot know.
             peer.write_all(b"x").unwrap();

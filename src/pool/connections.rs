@@ -23,6 +23,7 @@ use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::descriptors::{Descriptor, Descriptors, is_shortage};
 use crate::net::scratch::Scratch;
 use crate::net::socket;
+use crate::net::stream::Stream;
 use crate::net::transport::Transport;
 use crate::telemetry::http::PoolMetrics;
 use crate::unit;
@@ -137,6 +138,7 @@ impl Connections {
             dialled => dialled?,
         };
         stack.shard().active.add(1);
+        let stream = Stream::Plain(stream.into());
         let transport = Transport::new(stream, Rc::clone(&self.scratch));
         let (scratch, now) = (Rc::clone(&self.scratch), deadline.now());
         Ok(Box::new(Connection::new(transport, descriptor, scratch, stack, now)))

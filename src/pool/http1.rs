@@ -146,7 +146,7 @@ impl Connection {
     /// Whether it may carry another exchange: an idle connection that has something to say was closed, or
     /// says what nobody asked for and must not be taken for the next answer.
     /// The event loop has heard of what had come when it last asked; `ask` the kernel for what came since.
-    pub fn is_fresh(&self, ask: bool) -> bool {
+    pub fn is_fresh(&mut self, ask: bool) -> bool {
         // A task that has used up its turn is told nothing by the event loop.
         if ask || !has_budget_remaining() {
             self.transport.is_silent_now()

@@ -129,6 +129,8 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
 
+    use crate::net::stream::Stream;
+
     use super::*;
     use crate::message::body::Body;
 
@@ -142,6 +144,7 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             let shared = tokio::net::TcpStream::from_std(socket.try_clone().unwrap()).unwrap();
             let scratch = Rc::new(Scratch::new());
+            let shared = Stream::Plain(shared.into());
             let mut transport = Transport::new(shared, Rc::clone(&scratch));
             let mut upload = Upload::new(Body::Empty, false, u64::MAX);
             let mut sending = Sending::new(Framing::Chunked, &transport);

@@ -304,6 +304,7 @@ fn record(x: &Exchange, now: Duration) -> Record<'_> {
         request_id: x.head.slice(x.request_id),
         client: x.client.address,
         scheme: x.client.scheme,
+        secured: x.secured.as_deref(),
         peer: x.client.peer,
         endpoint: x.endpoint,
         attempts: x.attempts,

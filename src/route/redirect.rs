@@ -27,6 +27,11 @@ impl Redirect {
     /// Statuses that redirect (RFC 9110, 15.4).
     pub const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
+    /// To https at the same host.
+    pub fn to_https() -> Self {
+        Self { to: Template::to_https(), status: permanent() }
+    }
+
     /// The same, for a route: which segment of its path a name in braces is.
     #[must_use]
     pub fn within(&self, segment: impl Fn(&str) -> Option<usize>) -> Self {

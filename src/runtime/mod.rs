@@ -1,5 +1,6 @@
 //! The process: workers, reload, shutdown. It gets compiled blueprints and never sees TOML.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -9,7 +10,8 @@ use crate::listener::{Listener, Settings};
 use crate::net::address::Listen;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{access_log, log, metrics};
-use crate::unit::{Auto, Duration};
+use crate::tls::certificate::Certificate;
+use crate::unit::{Auto, Duration, Name};
 
 mod bound;
 mod leavers;
@@ -60,6 +62,8 @@ pub struct Blueprint {
     pub snapshot: Arc<Snapshot>,
     /// The listeners there are to be.
     pub listeners: Vec<Plan>,
+    /// What is shown to clients, by name.
+    pub certificates: BTreeMap<Name, Arc<Certificate>>,
     /// How many workers there are to be.
     pub workers: usize,
     /// What the configuration says of the process.

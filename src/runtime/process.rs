@@ -374,6 +374,7 @@ impl Core {
             plan.listener.obey(&plan.settings);
         }
         connections.set_limit(clients);
+        *self.source.certificates.lock() = running.blueprint.certificates.clone();
         *self.source.listeners.lock() = plans.iter().map(|p| Arc::clone(&p.listener)).collect();
         bound.listeners
     }

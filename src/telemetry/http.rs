@@ -13,6 +13,7 @@ use super::metrics::{
     HTTP_RECEIVED, HTTP_REFUSED, HTTP_REQUESTS, HTTP_SENT, HTTP_STREAMS, LISTENER_ACCEPTED,
     LISTENER_CONNECTIONS, LISTENER_PAUSES, LISTENER_RECEIVED, LISTENER_REJECTED, LISTENER_SENT,
     POOL_ATTEMPTS, POOL_CONNECT, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
+    TLS_HANDSHAKE_DURATION, TLS_HANDSHAKES,
 };
 use super::scrape::Scrape;
 
@@ -38,6 +39,12 @@ pub struct ListenerShard {
     pub timeout: Count,
     /// Closed at once: their client has as many as it may.
     pub limited: Count,
+    /// Cut off: no TLS.
+    pub insecure: Count,
+    /// TLS handshakes, by `Handshake`.
+    pub handshakes: [Count; Handshake::ALL.len()],
+    /// How long those took that came to a connection.
+    pub handshake: Histogram,
     /// Times accepting was paused: at a limit, and for want of a descriptor.
     pub pauses: [Count; 2],
 }
@@ -65,15 +72,60 @@ impl ListenerMetrics {
             ("malformed", self.shards.sum(|s| &s.malformed)),
             ("timeout", self.shards.sum(|s| &s.timeout)),
             ("limit", self.shards.sum(|s| &s.limited)),
+            ("tls", self.shards.sum(|s| &s.insecure)),
         ] {
             let labels = [("listener", listener), ("reason", reason)];
             scrape.add(LISTENER_REJECTED, &labels, count as f64);
         }
+        self.observe_handshakes(listener, scrape);
         for (at, reason) in ["limit", "descriptors"].into_iter().enumerate() {
             let labels = [("listener", listener), ("reason", reason)];
             scrape.add(LISTENER_PAUSES, &labels, self.shards.sum(|s| &s.pauses[at]) as f64);
         }
     }
+}
+
+impl ListenerMetrics {
+    /// Not of a listener that has had none.
+    fn observe_handshakes(&self, listener: &str, scrape: &mut Scrape) {
+        let counts = Handshake::ALL.map(|(.., at)| self.shards.sum(|s| &s.handshakes[at as usize]));
+        if counts.iter().all(|count| *count == 0) {
+            return;
+        }
+        for ((protocol, result, _), count) in Handshake::ALL.into_iter().zip(counts) {
+            let labels = [("listener", listener), ("protocol", protocol), ("result", result)];
+            scrape.add(TLS_HANDSHAKES, &labels, count as f64);
+        }
+        let mut times = Times::default();
+        self.shards.iter().for_each(|shard| times.add(&shard.handshake));
+        scrape.add_times(TLS_HANDSHAKE_DURATION, &[("listener", listener)], &times);
+    }
+}
+
+/// What a TLS handshake came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// A connection over TLS 1.3.
+    Tls13,
+    /// A connection over TLS 1.2.
+    Tls12,
+    /// The client broke the protocol, or off, or has nothing in common with weir.
+    ClientError,
+    /// The client has asked for a name that no certificate has.
+    NoCertificate,
+    /// The client's certificate was not accepted, or there was none.
+    ClientCert,
+}
+
+impl Handshake {
+    /// All of them, as metrics name them: protocol and result.
+    const ALL: [(&'static str, &'static str, Self); 5] = [
+        ("tls1_3", "ok", Self::Tls13),
+        ("tls1_2", "ok", Self::Tls12),
+        ("none", "client_error", Self::ClientError),
+        ("none", "no_certificate", Self::NoCertificate),
+        ("none", "client_cert", Self::ClientCert),
+    ];
 }
 
 /// Counters of a route, or of the requests that found none.

@@ -87,6 +87,11 @@ metrics! {
         "Times accepting was paused, by reason: limit (max_connections) or descriptors.";
     LISTENER_RECEIVED = Counter "weir_listener_received_bytes_total" "Bytes from clients.";
     LISTENER_SENT = Counter "weir_listener_sent_bytes_total" "Bytes to clients.";
+    TLS_HANDSHAKES = Counter "weir_tls_handshakes_total"
+        "TLS handshakes, by version and result: ok, client_error, no_certificate or client_cert.";
+    TLS_HANDSHAKE_DURATION = Histogram "weir_tls_handshake_duration_seconds"
+        "Time of TLS handshakes that came to a connection.";
+    TLS_EXPIRY = Gauge "weir_tls_certificate_expiry_timestamp_seconds" "When the certificate ends.";
     HTTP_REQUESTS = Counter "weir_http_requests_total"
         "Requests answered, by whoever answered; code 0: the client left first.";
     HTTP_DURATION = Histogram "weir_http_request_duration_seconds"

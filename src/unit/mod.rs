@@ -12,6 +12,7 @@ mod name;
 mod one_or_many;
 mod percent;
 mod regex;
+mod secret;
 mod size;
 mod statuses;
 
@@ -23,5 +24,6 @@ pub use name::Name;
 pub use one_or_many::OneOrMany;
 pub use percent::Percent;
 pub use regex::Regex;
+pub use secret::Secret;
 pub use size::{ByteRate, Size};
 pub use statuses::Statuses;

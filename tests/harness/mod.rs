@@ -3,11 +3,12 @@
 //! Real sockets on ephemeral loopback ports; no sleeping: a test waits for a condition, or moves the clock.
 
 mod client;
+pub mod pki;
 pub mod tree;
 mod upstream;
 mod weir;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, read_answer};
 pub use upstream::{Peer, Upstream, refusing};
 pub use weir::{Spawned, Weir, complete, until, within};
 

@@ -74,6 +74,10 @@ fields! {
         "The client's IP address; behind a trusted proxy, the one that it tells.";
     CLIENT_PORT "client.port" Number "The port of who connected; absent behind a trusted proxy.";
     PEER "network.peer.address" Text "Who connected, if it is not the client.";
+    TLS_VERSION "tls.protocol.version" Text "The version of TLS on the client's connection: 1.2 or 1.3.";
+    TLS_CIPHER "tls.cipher" Text "Its cipher suite.";
+    TLS_SERVER_NAME "tls.client.server_name" Text "The name that the client has asked for in its handshake.";
+    TLS_SUBJECT "tls.client.subject" Text "The subject of the client's certificate: CN=bot.";
     TRANSPORT "network.transport" Text "Always tcp.";
     REQUEST_ID "http.request.id" Text "The x-request-id that it was sent on with.";
     SERVER_ADDRESS "server.address" Text "The IP address of the last endpoint that was asked.";

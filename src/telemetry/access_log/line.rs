@@ -66,6 +66,12 @@ fn fields<const JSON: bool>(record: &Record<'_>, settings: &Settings, line: &mut
     } else {
         line.address(&fields::PEER, record.peer.ip());
     }
+    if let Some(secured) = record.secured {
+        line.word(&fields::TLS_VERSION, secured.version);
+        line.word(&fields::TLS_CIPHER, &secured.cipher);
+        line.text(&fields::TLS_SERVER_NAME, secured.server_name.as_bytes());
+        line.text(&fields::TLS_SUBJECT, secured.client_subject.as_bytes());
+    }
     line.text(&fields::REQUEST_ID, record.request_id);
     if let Some(endpoint) = record.endpoint {
         line.address(&fields::SERVER_ADDRESS, endpoint.ip());

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::output::Output;
 use crate::message::head::Head;
+use crate::net::stream::Secured;
 use crate::unit::{self, Percent, Size};
 
 mod escape;
@@ -126,6 +127,8 @@ pub struct Record<'a> {
     pub client: IpAddr,
     /// How the client speaks.
     pub scheme: &'static str,
+    /// What its connection was encrypted with.
+    pub secured: Option<&'a Secured>,
     pub endpoint: Option<SocketAddr>,
     pub attempts: u8,
     pub took: Duration,
@@ -153,6 +156,7 @@ impl Default for Record<'_> {
             request_id: b"",
             client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             scheme: "http",
+            secured: None,
             answer: None,
             status: 0,
             received: 0,

@@ -1,5 +1,6 @@
 //! Lines in each form: well-formed whatever was sent, with the names and types of the table.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::fields::{FIELDS, Kind};
@@ -8,6 +9,7 @@ use super::stamp::Stamp;
 use super::{Config, Record};
 use crate::h1::{Limits, request};
 use crate::message::head::Head;
+use crate::net::stream::Secured;
 
 /// The line of a request with this query and these fields, in this form.
 fn line(format: &str, query: &[u8], fields: &[u8], record: Record<'_>) -> Vec<u8> {
@@ -33,7 +35,14 @@ fn line(format: &str, query: &[u8], fields: &[u8], record: Record<'_>) -> Vec<u8
 }
 
 fn full() -> Record<'static> {
+    static SECURED: LazyLock<Secured> = LazyLock::new(|| Secured {
+        version: "1.3",
+        cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+        server_name: "h.example".to_owned(),
+        client_subject: "CN=bot".to_owned(),
+    });
     Record {
+        secured: Some(&SECURED),
         listener: "web",
         route: "r",
         pool: "p",

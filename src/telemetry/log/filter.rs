@@ -37,7 +37,7 @@ impl Level {
 }
 
 /// The modules of weir, which `levels` may name.
-pub const MODULES: [&str; 20] = [
+pub const MODULES: [&str; 21] = [
     "admin",
     "balance",
     "cli",
@@ -57,6 +57,7 @@ pub const MODULES: [&str; 20] = [
     "runtime",
     "snapshot",
     "telemetry",
+    "tls",
     "unit",
 ];
 

@@ -1,0 +1,181 @@
+//! What may be wrong with certificates and with TLS of listeners: sources that are missing or contradict, keys that
+//! nothing obeys.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use crate::diagnostic::{Code, Diagnostic, shown};
+use crate::listener::timeouts::Timeouts;
+use crate::listener::{self, Protocol};
+use crate::message::target::check_authority;
+use crate::net::address::Listen;
+use crate::tls::certificate;
+use crate::tls::server::{self, ClientAuth};
+use crate::unit::Name;
+
+impl Check<'_> {
+    /// Adds what is wrong with certificates, and with who shows them.
+    pub fn tls(&mut self) {
+        let config = self.config;
+        for (name, section) in &config.certificates {
+            self.certificate(name, section);
+        }
+        for (name, section) in &config.listeners {
+            self.names_of_tls(name);
+            if section.protocol == Protocol::Https {
+                self.secured(name, section);
+            } else {
+                self.plain(name, section);
+            }
+        }
+        self.unused_certificates();
+    }
+
+    fn certificate(&mut self, name: &str, section: &certificate::Config) {
+        let path = |key| ["certificates", name, key];
+        if self.tree.is_wrong(&["certificates", name], self.found) {
+            return;
+        }
+        let brought = [("cert", section.cert.is_some()), ("key", section.key.is_some())];
+        if section.self_signed {
+            for (key, _) in brought.iter().filter(|(_, given)| *given) {
+                let problem = format!(
+                    "weir makes a self-signed certificate itself: remove `{key}`, or `self_signed`"
+                );
+                let at = self.tree.key(&path(key));
+                let found = Diagnostic::new(Code::E0402, at, problem, "not together");
+                self.add(found.also(self.tree.key(&path("self_signed")), "with this"));
+            }
+            if section.hosts.is_empty() {
+                let problem =
+                    "a self-signed certificate is made for names: write `hosts = [\"localhost\"]`";
+                let at = self.tree.key(&path("self_signed"));
+                self.add(Diagnostic::new(Code::E0403, at, problem, "for which names?"));
+            }
+        } else if let Some((key, _)) = brought.iter().find(|(_, given)| !given) {
+            let problem = match (section.cert.is_some(), section.key.is_some()) {
+                (false, false) => "a certificate comes from somewhere: write `cert` and `key`, or `self_signed = true`".to_owned(),
+                _ => format!("a certificate and its key belong together: write `{key}`, too"),
+            };
+            let at = self.tree.key(&["certificates", name]);
+            self.add(Diagnostic::new(Code::E0403, at, problem, format!("no `{key}`")));
+        }
+        for (index, host) in section.hosts.iter().enumerate() {
+            let plain = host.strip_prefix("*.").unwrap_or(host);
+            if plain.is_empty()
+                || plain.contains(['*', ':'])
+                || check_authority(plain.as_bytes()).is_err()
+            {
+                let said = shown(host);
+                let problem = format!(
+                    "`{said}` is no name of a host: write \"example.com\", or \"*.example.com\""
+                );
+                let index = index.to_string();
+                let at = self.tree.value(&["certificates", name, "hosts", &index]);
+                self.add(Diagnostic::new(Code::E0105, at, problem, "not a name"));
+            }
+        }
+    }
+
+    fn names_of_tls(&mut self, name: &str) {
+        let who = format!("listener `{name}`");
+        let path = ["listeners", name, "tls", "certificates"];
+        self.exists(&path, "certificate", &who);
+        for index in 0..self.tree.count(&path) {
+            let index = index.to_string();
+            self.exists(&["listeners", name, "tls", "certificates", &index], "certificate", &who);
+        }
+    }
+
+    /// A listener with TLS has something to show.
+    fn secured(&mut self, name: &str, section: &listener::Config) {
+        let tls = &section.tls;
+        let path = |key| ["listeners", name, "tls", key];
+        if self.tree.names("certificates").is_empty() && self.config.certificates.is_empty() {
+            let problem = "a listener that speaks TLS needs a certificate: write [certificates.main] and under it \
+                           `cert` and `key`, or `self_signed = true`";
+            let at = self.tree.value(&["listeners", name, "protocol"]);
+            self.add(Diagnostic::new(Code::E0404, at, problem, "what would it show?"));
+        }
+        if section.redirect_https {
+            let problem = "this listener speaks https already: remove `redirect_https`";
+            let at = self.tree.key(&["listeners", name, "redirect_https"]);
+            self.add(Diagnostic::new(Code::E0402, at, problem, "leads in a circle"));
+        }
+        let sure = !self.tree.is_wrong(&["listeners", name, "tls"], self.found);
+        if sure && tls.client_auth != ClientAuth::Off && tls.client_ca.is_none() {
+            let problem = "somebody has signed the certificates of clients: write `client_ca`, the path of a PEM file";
+            let at = self.tree.value(&path("client_auth"));
+            self.add(Diagnostic::new(Code::E0403, at, problem, "nobody could come"));
+        }
+        let given =
+            [("client_ca", tls.client_ca.is_some()), ("client_crl", tls.client_crl.is_some())];
+        for (key, _) in
+            given.iter().filter(|(_, given)| *given && sure && tls.client_auth == ClientAuth::Off)
+        {
+            let problem = format!(
+                "nobody asks clients for a certificate: write `client_auth = \"require\"`, or remove `{key}`"
+            );
+            let at = self.tree.key(&path(key));
+            self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
+        }
+        let beyond = match section.address {
+            Listen::All(_) => true,
+            Listen::One(address) => !address.ip().is_loopback(),
+        };
+        let shown = self.config.certificates.iter().filter(|(one, _)| shows(section, one));
+        for (certificate, _) in shown.filter(|(_, one)| beyond && one.self_signed) {
+            let problem = format!(
+                "listener `{name}` is reachable from elsewhere, where nobody believes a self-signed certificate: \
+                 bring one, or listen on 127.0.0.1"
+            );
+            let at = self.tree.key(&["certificates", certificate, "self_signed"]);
+            let found = Diagnostic::new(Code::W0110, at, problem, "for localhost and tests");
+            self.found
+                .push(found.also(self.tree.value(&["listeners", name, "address"]), "shown here"));
+        }
+    }
+
+    /// A listener without TLS has nothing of it.
+    fn plain(&mut self, name: &str, section: &listener::Config) {
+        // What is built in may be written.
+        let times = section.timeouts.handshake != Timeouts::default().handshake;
+        let asks = [
+            (section.tls != server::Config::default(), &["listeners", name, "tls"][..]),
+            (times, &["listeners", name, "timeouts", "handshake"]),
+        ];
+        for (_, path) in asks.into_iter().filter(|(asks, _)| *asks) {
+            let key = path.last().copied().unwrap_or_default();
+            let problem = format!(
+                "an http listener has no TLS: write `protocol = \"https\"`, or remove `{key}`"
+            );
+            let at = self.tree.key(path);
+            self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
+        }
+    }
+
+    fn unused_certificates(&mut self) {
+        let config = self.config;
+        // With an error elsewhere, that may be the reason.
+        if self.found.iter().any(|one| !one.code.is_warning()) {
+            return;
+        }
+        let secured = config.listeners.values().filter(|one| one.protocol == Protocol::Https);
+        let used: BTreeSet<&Name> = secured
+            .flat_map(|one| config.certificates.keys().filter(|name| shows(one, name)))
+            .collect();
+        for name in config.certificates.keys().filter(|name| !used.contains(name)) {
+            let problem = format!(
+                "certificate `{name}` is never shown: write `protocol = \"https\"` in a listener, or remove it"
+            );
+            let at = self.tree.key(&["certificates", name]);
+            self.add(Diagnostic::new(Code::W0102, at, problem, "nobody shows it"));
+        }
+    }
+}
+
+/// Whether a listener shows a certificate.
+fn shows(listener: &listener::Config, name: &Name) -> bool {
+    let named = &listener.tls.certificates;
+    named.is_empty() || named.contains(name)
+}

@@ -1,0 +1,18 @@
+//! TLS: what weir shows to clients and asks of them. Which connection gets it, `listener` decides.
+//!
+//! All of rustls stands here and in `net::stream`. Cryptography is aws-lc's.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+pub mod certificate;
+mod names;
+pub mod server;
+
+pub use names::subject;
+
+/// The algorithms that are built in; X25519MLKEM768 comes first.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}

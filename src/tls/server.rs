@@ -1,0 +1,240 @@
+//! `[listeners.NAME.tls]`: what clients are shown, and what is asked of them.
+//!
+//! One rustls configuration per certificate, chosen by the name that the client asks for (RFC 6066, 3). All of a
+//! listener share the keys of their tickets, so a session can be resumed only where the same was asked of the client.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::certificate::Certificate;
+use super::provider;
+use crate::unit::{Name, OneOrMany};
+
+/// `[listeners.NAME.tls]`: TLS of a listener whose protocol has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Names of the certificates, chosen by the name a client asks for. Default: all.
+    pub certificates: OneOrMany<Name>,
+    /// The oldest version that is spoken: "1.2" or "1.3".
+    pub min_version: Version,
+    /// Which ciphers: "intermediate", or "modern" (those of TLS 1.3), as Mozilla names them.
+    pub ciphers: Ciphers,
+    /// Whether clients show a certificate: "off", "optional" or "require".
+    pub client_auth: ClientAuth,
+    /// PEM file of the authorities that may sign clients' certificates.
+    pub client_ca: Option<PathBuf>,
+    /// PEM file of clients' certificates that are revoked, signed by their authorities.
+    pub client_crl: Option<PathBuf>,
+    /// Whether clients may resume a session with a ticket; the keys change by themselves, every six hours.
+    pub session_tickets: Tickets,
+    /// A client asks for a name that no certificate has: "reject" it, or show the "first-certificate".
+    pub unknown_sni: UnknownSni,
+    /// What is in `client_ca` and `client_crl`, once they have been read.
+    #[serde(skip)]
+    pub loaded: [Arc<[u8]>; 2],
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Version {
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// A set of ciphers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ciphers {
+    Modern,
+    #[default]
+    Intermediate,
+}
+
+/// Whether clients show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    #[default]
+    Off,
+    Optional,
+    Require,
+}
+
+/// What becomes of a client that asks for an unknown name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownSni {
+    #[default]
+    Reject,
+    FirstCertificate,
+}
+
+/// Whether there are tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Tickets(bool);
+
+impl Default for Tickets {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
+/// TLS of a listener, ready to be spoken.
+pub struct Server {
+    /// For each certificate.
+    configs: Vec<Arc<ServerConfig>>,
+    /// Which of them a name or an address has; "*.example.com" stands for one label more.
+    names: HashMap<String, usize>,
+    unknown: UnknownSni,
+    made_of: (Config, Vec<Arc<Certificate>>),
+}
+
+impl Server {
+    /// For these certificates; the first one is for clients that ask for no name.
+    ///
+    /// # Errors
+    /// A sentence: what is wrong with the authorities, or with the lists of revoked certificates.
+    pub fn new(section: &Config, certificates: &[Arc<Certificate>]) -> Result<Self, String> {
+        let provider = with(section.ciphers);
+        let tickets = if section.session_tickets.0 {
+            Some(aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?)
+        } else {
+            None
+        };
+        let verifier = verifier(section, &provider)?;
+        let configs = certificates.iter().map(|certificate| {
+            let (key, verifier) = (&certificate.key, verifier.as_ref());
+            one(section, &provider, key, verifier, tickets.as_ref()).map(Arc::new)
+        });
+        let configs = configs.collect::<Result<Vec<_>, _>>()?;
+        let mut names = HashMap::new();
+        for (at, certificate) in certificates.iter().enumerate() {
+            for host in &certificate.hosts {
+                names.entry(host.clone()).or_insert(at);
+            }
+        }
+        let made_of = (section.clone(), certificates.to_vec());
+        Ok(Self { configs, names, unknown: section.unknown_sni, made_of })
+    }
+
+    /// Whether it was made of the same.
+    pub fn is_of(&self, section: &Config, certificates: &[Arc<Certificate>]) -> bool {
+        self.made_of.0 == *section && self.made_of.1 == certificates
+    }
+
+    /// What is spoken with a client that asks for this name at this address. `None`: nothing.
+    pub fn choose(&self, name: Option<&str>, address: IpAddr) -> Option<&Arc<ServerConfig>> {
+        let Some(name) = name else {
+            let at = self.names.get(&address.to_string()).copied().unwrap_or_default();
+            return self.configs.get(at);
+        };
+        let name = name.to_ascii_lowercase();
+        let wild = || {
+            let (_, rest) = name.split_once('.')?;
+            self.names.get(&format!("*.{rest}"))
+        };
+        match (self.names.get(&name).or_else(wild), self.unknown) {
+            (Some(at), _) => self.configs.get(*at),
+            (None, UnknownSni::FirstCertificate) => self.configs.first(),
+            (None, UnknownSni::Reject) => None,
+        }
+    }
+}
+
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_of(&other.made_of.0, &other.made_of.1)
+    }
+}
+
+impl Eq for Server {}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+/// The built-in algorithms, as far as they are asked for.
+fn with(ciphers: Ciphers) -> Arc<CryptoProvider> {
+    let mut provider = CryptoProvider::clone(&provider());
+    if ciphers == Ciphers::Modern {
+        provider.cipher_suites.retain(|suite| suite.tls13().is_some());
+    }
+    Arc::new(provider)
+}
+
+fn one(
+    section: &Config,
+    provider: &Arc<CryptoProvider>,
+    key: &Arc<CertifiedKey>,
+    verifier: Option<&Arc<dyn ClientCertVerifier>>,
+    tickets: Option<&Arc<dyn ProducesTickets>>,
+) -> Result<ServerConfig, String> {
+    const ALL: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    let newest = section.min_version == Version::Tls13 || section.ciphers == Ciphers::Modern;
+    let versions = if newest { &ALL[..1] } else { ALL };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| error.to_string())?;
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+        None => builder.with_no_client_auth(),
+    };
+    let resolver = SingleCertAndKey::from(Arc::clone(key));
+    let mut config = builder.with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Sessions live with the client, or not at all: a store would be a lock between workers.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    match tickets {
+        Some(tickets) => config.ticketer = Arc::clone(tickets),
+        None => config.send_tls13_tickets = 0,
+    }
+    Ok(config)
+}
+
+/// Who looks at clients' certificates.
+fn verifier(
+    section: &Config,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+    let [authorities, revoked] = &section.loaded;
+    if section.client_auth == ClientAuth::Off || authorities.is_empty() {
+        return Ok(None);
+    }
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(authorities) {
+        let authority = authority.map_err(|_| "`client_ca` is no PEM file".to_owned())?;
+        roots.add(authority).map_err(|error| format!("`client_ca`: {error}"))?;
+    }
+    let revoked = CertificateRevocationListDer::pem_slice_iter(revoked);
+    let revoked = revoked.collect::<Result<Vec<_>, _>>();
+    let revoked = revoked.map_err(|_| "`client_crl` is no PEM file".to_owned())?;
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = builder.with_crls(revoked).only_check_end_entity_revocation();
+    let builder = builder.allow_unknown_revocation_status();
+    let builder = match section.client_auth {
+        ClientAuth::Optional => builder.allow_unauthenticated(),
+        _ => builder,
+    };
+    builder.build().map(Some).map_err(|error| format!("`client_ca`: {error}"))
+}
