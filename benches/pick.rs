@@ -67,8 +67,8 @@ fn pools(criterion: &mut Criterion) {
         let mut config: Config = toml::from_str("endpoints = []").expect("it is a pool");
         config.balance = choice(kind.name);
         let name = "app".parse().expect("a name");
-        let pool =
-            Pool::new(name, config, members, metrics, None, 7).expect("a kind without options");
+        let pool = Pool::new(name, config, members, metrics, None, None, 7)
+            .expect("a kind without options");
         let mut random = fastrand::Rng::with_seed(1);
         group.bench_function(BenchmarkId::new(kind.name, 10), |bencher| {
             bencher

@@ -36,6 +36,7 @@ mod sizes;
 mod smuggling;
 mod timeouts;
 mod tls;
+mod tls_endpoints;
 mod trailers;
 mod tunnels;
 mod unread_bodies;

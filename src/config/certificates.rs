@@ -1,13 +1,19 @@
 //! Certificates, their keys, and the authorities of clients: files that a configuration names, read once, so that
 //! compiling needs none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::world::{World, unreadable};
 use super::{Config, Texts, Tree};
 use crate::diagnostic::{Code, Diagnostic, shown};
+use crate::pool::Scheme;
 use crate::tls::certificate::{Certificate, Wrong};
+use crate::tls::client::Authorities;
 use crate::tls::server::Server;
 use crate::unit::Secret;
 
@@ -27,18 +33,10 @@ pub fn certificates(
             section.loaded = Certificate::self_signed(&section.hosts).ok().map(Into::into);
             continue;
         }
-        let (Some(cert), Some(key)) = (&section.cert, &section.key) else { continue };
-        let chain = reading.file(&path("cert"), cert);
-        let secret = reading.secret(&path("key"), key);
-        let (Some(chain), Some(secret)) = (chain, secret) else { continue };
-        match Certificate::new(&chain, &secret, &section.hosts, SystemTime::now()) {
-            Ok(certificate) => {
-                reading.ends(&path("cert"), certificate.ends);
-                section.loaded = Some(certificate.into());
-            }
-            Err(wrong) => reading.wrong(name, wrong),
-        }
+        let brought = section.cert.as_ref().zip(section.key.as_ref());
+        section.loaded = reading.certificate(&path("cert"), &path("key"), brought, &section.hosts);
     }
+    pools(&mut reading, config);
     for (name, listener) in &mut config.listeners {
         let path = |key| ["listeners", name.as_str(), "tls", key];
         let files =
@@ -57,10 +55,43 @@ pub fn certificates(
 
 /// A secret that stands where only its place should must not be shown by a report, nor in a log.
 pub fn mask(tree: &Tree, texts: &mut Texts) {
-    for name in tree.names("certificates") {
-        if let Some((_, at)) = tree.text(&["certificates", name, "key"]) {
+    let certificates = tree.names("certificates").into_iter();
+    let pools = tree.names("pools").into_iter();
+    let places = certificates.map(|name| vec!["certificates", name, "key"]);
+    for place in places.chain(pools.map(|name| vec!["pools", name, "tls", "key"])) {
+        if let Some((_, at)) = tree.text(&place) {
             texts.mask(at.start..at.end);
         }
+    }
+}
+
+/// What pools believe, and show of themselves.
+fn pools(reading: &mut Reading<'_>, config: &mut Config) {
+    for (name, pool) in &mut config.pools {
+        if pool.scheme != Scheme::Https {
+            continue;
+        }
+        let path = |key| ["pools", name.as_str(), "tls", key];
+        let tls = &mut pool.tls;
+        let brought = tls.cert.as_ref().zip(tls.key.as_ref());
+        tls.loaded.own = reading.certificate(&path("cert"), &path("key"), brought, &[]);
+        let file = tls.ca_file().map(Path::to_owned);
+        let believed = match file {
+            _ if !tls.verify || !reading.world.is_real() => continue,
+            Some(file) => {
+                let Some(bytes) = reading.file(&path("ca"), &file) else { continue };
+                let all = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+                all.unwrap_or_default()
+            }
+            None => rustls_native_certs::load_native_certs().certs,
+        };
+        if believed.is_empty() {
+            let problem = "no authority is in there, so no endpoint would be believed: write `ca`, the path of a file \
+                           with PEM certificates";
+            let at = reading.tree.value(&path("ca"));
+            reading.found.push(Diagnostic::new(Code::E0105, at, problem, "nobody to believe"));
+        }
+        tls.loaded.authorities = Authorities(Arc::new(believed));
     }
 }
 
@@ -111,6 +142,28 @@ impl Reading<'_> {
         value.map(String::into_bytes)
     }
 
+    /// A certificate and its key, wherever they are.
+    fn certificate(
+        &mut self,
+        cert_at: &[&str],
+        key_at: &[&str],
+        brought: Option<(&PathBuf, &Secret)>,
+        hosts: &[String],
+    ) -> Option<Arc<Certificate>> {
+        let (cert, key) = brought?;
+        let (chain, secret) = (self.file(cert_at, cert), self.secret(key_at, key));
+        match Certificate::new(&chain?, &secret?, hosts, SystemTime::now()) {
+            Ok(certificate) => {
+                self.ends(cert_at, certificate.ends);
+                Some(certificate.into())
+            }
+            Err(wrong) => {
+                self.wrong(cert_at, key_at, wrong);
+                None
+            }
+        }
+    }
+
     /// A certificate that is about to end is worth a warning.
     fn ends(&mut self, at: &[&str], ends: SystemTime) {
         let left = ends.duration_since(SystemTime::now()).unwrap_or_default();
@@ -123,7 +176,7 @@ impl Reading<'_> {
         }
     }
 
-    fn wrong(&mut self, name: &str, wrong: Wrong) {
+    fn wrong(&mut self, cert_at: &[&str], key_at: &[&str], wrong: Wrong) {
         let (code, key, problem, label) = match wrong {
             Wrong::NoCertificate => (
                 Code::E0105,
@@ -174,8 +227,8 @@ impl Reading<'_> {
                 "another certificate's",
             ),
         };
-        let at = self.tree.value(&["certificates", name, key]);
-        let cert = self.tree.value(&["certificates", name, "cert"]);
+        let at = self.tree.value(if key == "key" { key_at } else { cert_at });
+        let cert = self.tree.value(cert_at);
         let found = Diagnostic::new(code, at, problem, label);
         self.found.push(if code == Code::E0502 {
             found.also(cert, "does not fit this")

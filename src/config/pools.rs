@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use super::Config;
 use crate::balance::Candidate;
-use crate::diagnostic::Fault;
+use crate::diagnostic::{Code, Fault};
 use crate::endpoint::Endpoint;
 use crate::endpoint::state::Joining;
 use crate::health::Initial;
 use crate::net::address::Address;
-use crate::pool::{self, Pool};
+use crate::pool::{self, Pool, Scheme};
 use crate::snapshot::Snapshot;
 use crate::telemetry::http::PoolMetrics;
+use crate::tls::client::Client;
 use crate::unit::Name;
 
 /// Makes all pools. `before`: what runs; `shards`: for how many workers counters are kept; `random`: a random number.
@@ -136,7 +137,8 @@ impl<'a> Making<'a> {
             })
             .collect();
         let (name, config) = (name.clone(), config.clone());
-        let pool = Pool::new(name, config, members, metrics, fallback, self.random)?;
+        let tls = tls(&config, old)?;
+        let pool = Pool::new(name, config, members, metrics, fallback, tls, self.random)?;
         if let Some(old) = old {
             pool.take_over(old);
         }
@@ -153,4 +155,19 @@ impl<'a> Making<'a> {
             warms: running && new * 2 <= config.endpoints.len(),
         }
     }
+}
+
+/// What a pool speaks below HTTP; the same as before, if it is made of the same: then its connections stay good.
+fn tls(config: &pool::Config, old: Option<&Arc<Pool>>) -> Result<Option<Arc<Client>>, Fault> {
+    if config.scheme != Scheme::Https {
+        return Ok(None);
+    }
+    let same = old.filter(|old| old.config.tls == config.tls).and_then(|old| old.tls.clone());
+    if same.is_some() {
+        return Ok(same);
+    }
+    let made = Client::new(&config.tls);
+    made.map(|client| Some(Arc::new(client))).map_err(|problem| {
+        Fault::new(Code::E0105, format!("{problem}: write another"), "not usable")
+    })
 }

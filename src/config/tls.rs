@@ -2,6 +2,7 @@
 //! nothing obeys.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::Check;
 use crate::diagnostic::{Code, Diagnostic, shown};
@@ -9,7 +10,9 @@ use crate::listener::timeouts::Timeouts;
 use crate::listener::{self, Protocol};
 use crate::message::target::check_authority;
 use crate::net::address::Listen;
+use crate::pool::{self, Scheme};
 use crate::tls::certificate;
+use crate::tls::client;
 use crate::tls::server::{self, ClientAuth};
 use crate::unit::Name;
 
@@ -29,6 +32,47 @@ impl Check<'_> {
             }
         }
         self.unused_certificates();
+        for (name, pool) in &config.pools {
+            self.client(name, pool);
+        }
+    }
+
+    /// TLS to endpoints.
+    fn client(&mut self, name: &str, pool: &pool::Config) {
+        let path = |key| ["pools", name, "tls", key];
+        let tls = &pool.tls;
+        if self.tree.is_wrong(&["pools", name], self.found) {
+            return;
+        }
+        if pool.scheme == Scheme::Http {
+            if *tls != client::Config::default() {
+                let problem = "no TLS is spoken to these endpoints: write `scheme = \"https\"`, or remove `tls`";
+                let at = self.tree.key(&["pools", name, "tls"]);
+                self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
+            }
+            return;
+        }
+        let both = [("cert", tls.cert.is_some()), ("key", tls.key.is_some())];
+        if let [(_, true), (missing, false)] | [(missing, false), (_, true)] = both {
+            let problem =
+                format!("a certificate and its key belong together: write `{missing}`, too");
+            let at = self.tree.key(&["pools", name, "tls"]);
+            self.add(Diagnostic::new(Code::E0403, at, problem, format!("no `{missing}`")));
+        }
+        if let Some(host) = &tls.server_name
+            && !is_host(host)
+        {
+            let problem =
+                format!("`{}` is no name of a host: write \"orders.internal\"", shown(host));
+            let at = self.tree.value(&path("server_name"));
+            self.add(Diagnostic::new(Code::E0105, at, problem, "not a name"));
+        }
+        if !tls.verify {
+            let problem = "anybody on the way to the endpoints may read and change everything: write `ca`, whom to \
+                           believe, and remove `verify`";
+            let at = self.tree.value(&path("verify"));
+            self.add(Diagnostic::new(Code::W0106, at, problem, "believes everybody"));
+        }
     }
 
     fn certificate(&mut self, name: &str, section: &certificate::Config) {
@@ -62,10 +106,7 @@ impl Check<'_> {
         }
         for (index, host) in section.hosts.iter().enumerate() {
             let plain = host.strip_prefix("*.").unwrap_or(host);
-            if plain.is_empty()
-                || plain.contains(['*', ':'])
-                || check_authority(plain.as_bytes()).is_err()
-            {
+            if !is_host(plain) {
                 let said = shown(host);
                 let problem = format!(
                     "`{said}` is no name of a host: write \"example.com\", or \"*.example.com\""
@@ -178,4 +219,10 @@ impl Check<'_> {
 fn shows(listener: &listener::Config, name: &Name) -> bool {
     let named = &listener.tls.certificates;
     named.is_empty() || named.contains(name)
+}
+
+/// Whether it is a name, or an address; without a port.
+fn is_host(host: &str) -> bool {
+    let is_name = !host.is_empty() && !host.contains(['*', ':']);
+    host.parse::<IpAddr>().is_ok() || is_name && check_authority(host.as_bytes()).is_ok()
 }

@@ -24,8 +24,8 @@ macro_rules! codes {
 
 codes!(
     E0101, E0102, E0103, E0104, E0105, E0106, E0107, E0108, E0201, E0202, E0203, E0204, E0301,
-    E0302, E0401, E0402, E0403, E0404, E0406, E0501, E0502, E0503, W0101, W0102, W0108, W0109,
-    W0110
+    E0302, E0401, E0402, E0403, E0404, E0406, E0501, E0502, E0503, W0101, W0102, W0106, W0108,
+    W0109, W0110
 );
 
 impl Code {
@@ -623,6 +623,30 @@ pool = "app"
 
 [pools.app]
 endpoints = ["127.0.0.1:3000"]
+"#,
+    },
+    Page {
+        code: Code::W0106,
+        title: "endpoints are believed whatever they show",
+        cause: "Without `verify`, TLS keeps out who listens, but not who pretends to be the endpoint. An authority of \
+                your own is written as `ca`, another name as `server_name`.",
+        broken: r#"[listeners.http]
+address = ":8080"
+pool = "app"
+
+[pools.app]
+endpoints = ["10.0.0.1:8443"]
+scheme = "https"
+tls = { verify = false }
+"#,
+        fixed: r#"[listeners.http]
+address = ":8080"
+pool = "app"
+
+[pools.app]
+endpoints = ["10.0.0.1:8443"]
+scheme = "https"
+tls = { ca = "tls/internal-ca.pem", server_name = "app.internal" }
 "#,
     },
     Page {

@@ -32,6 +32,8 @@ pub enum Why {
     Passed,
     /// It could not be connected to.
     ConnectFailure,
+    /// It and weir came to no TLS.
+    Tls,
     /// It did not answer in time.
     Timeout,
     /// It answered with another status.
@@ -50,10 +52,11 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NotChecked,
         Self::Passed,
         Self::ConnectFailure,
+        Self::Tls,
         Self::Timeout,
         Self::Status,
         Self::Header,
@@ -69,6 +72,7 @@ impl Why {
             Self::NotChecked => "not_checked",
             Self::Passed => "passed",
             Self::ConnectFailure => "connect_failure",
+            Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Status => "status",
             Self::Header => "header",

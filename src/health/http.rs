@@ -4,14 +4,11 @@
 //! answer's, the body to what is looked at, all of it to the time of the check.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-use super::{Answer, Config, Probe, Problem, said, words};
+use super::{Answer, Config, Door, Probe, Problem, said, words};
 use crate::endpoint::state::Why;
 use crate::h1::chunked;
 use crate::h1::payload::Payload;
@@ -19,12 +16,12 @@ use crate::h1::{Fault, Limits, Message, Partial, response, write};
 use crate::message::head::{Head, Method};
 use crate::message::header_name::HeaderName;
 use crate::net::descriptors::{Descriptor, Descriptors};
-use crate::net::socket;
+use crate::net::stream::Stream;
 use crate::unit::{Matcher, Statuses};
 
 /// GETs a path, over a new connection each time unless told otherwise: a kept one proves less.
 pub struct Http {
-    address: SocketAddr,
+    door: Door,
     path: String,
     request: Vec<u8>,
     statuses: Vec<Statuses>,
@@ -40,33 +37,27 @@ pub struct Http {
 
 /// A connection that waits for the next check.
 struct Kept {
-    stream: TcpStream,
+    stream: Stream,
     /// Checks have a reserve for the moment they take; what is kept is counted like any connection.
     _descriptor: Descriptor,
 }
 
 impl Kept {
     /// Whether the endpoint has said nothing since: a goodbye is no answer to the next check.
-    fn is_silent(&self) -> bool {
-        let asked = self.stream.try_read(&mut [0]);
-        asked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    fn is_silent(&mut self) -> bool {
+        self.stream.is_silent_now()
     }
 }
 
 impl Http {
-    /// Asks at this address. `name` is the endpoint's Host, unless the file gives another.
-    pub fn new(
-        config: &Config,
-        address: SocketAddr,
-        name: &str,
-        descriptors: &Arc<Descriptors>,
-    ) -> Self {
+    /// Asks there. `name` is the endpoint's Host, unless the file gives another.
+    pub fn new(config: &Config, door: Door, name: &str, descriptors: &Arc<Descriptors>) -> Self {
         let path = config.path.clone().unwrap_or_else(|| String::from("/"));
         let host = config.host.as_deref().unwrap_or(name);
         let mut request = Vec::new();
         write::get(&path, host, !config.reuse, &mut request);
         Self {
-            address,
+            door,
             path,
             request,
             statuses: config.status.clone(),
@@ -81,7 +72,10 @@ impl Http {
     }
 
     async fn check(&mut self) -> Result<(), Problem> {
-        if let Some(Kept { mut stream, _descriptor }) = self.kept.take().filter(Kept::is_silent) {
+        if let Some(mut kept) = self.kept.take()
+            && kept.is_silent()
+        {
+            let Kept { mut stream, _descriptor } = kept;
             match self.exchange(&mut stream).await {
                 // It was closed meanwhile, which says nothing: a new one will tell.
                 Err(Broken { unheard: true, .. }) => {}
@@ -89,14 +83,13 @@ impl Http {
                 Ok(heard) => return self.judge(stream, heard),
             }
         }
-        let mut stream =
-            socket::dial(self.address).await.map_err(|error| Problem::connect(&error))?;
+        let mut stream = self.door.open().await?;
         let heard = self.exchange(&mut stream).await.map_err(|broken| broken.problem)?;
         self.judge(stream, heard)
     }
 
     /// Sends the request and reads as much of the answer as matters.
-    async fn exchange(&self, stream: &mut TcpStream) -> Result<Heard, Broken> {
+    async fn exchange(&self, stream: &mut Stream) -> Result<Heard, Broken> {
         let broken = |said: &str, unheard| Broken {
             problem: Problem::new(
                 Why::Protocol,
@@ -150,7 +143,7 @@ impl Http {
     /// Reads the body as far as its text is looked for, or to its end if the connection is to be kept.
     async fn body(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         message: Message,
         mut received: Vec<u8>,
         heard: &mut Heard,
@@ -199,7 +192,7 @@ impl Http {
     }
 
     /// What an answer means.
-    fn judge(&mut self, stream: TcpStream, heard: Heard) -> Result<(), Problem> {
+    fn judge(&mut self, stream: Stream, heard: Heard) -> Result<(), Problem> {
         let Heard { status, drains, fails, other, says_it, whole } = heard;
         if whole && let Some(descriptor) = self.descriptors.take_spare() {
             self.kept = Some(Kept { stream, _descriptor: descriptor });
@@ -288,7 +281,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = Config { reuse: true, ..Config::default() };
         let address = listener.local_addr().unwrap();
-        let mut http = Http::new(&config, address, "app", &Descriptors::new(8));
+        let mut http = Http::new(&config, Door { address, tls: None }, "app", &Descriptors::new(8));
         let serve = async || {
             let (mut peer, _) = listener.accept().await.unwrap();
             let mut request = [0; 1024];
@@ -300,7 +293,9 @@ mod tests {
         peer.write_all(b"HTTP/1.1 408 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             .await
             .unwrap();
-        http.kept.as_ref().unwrap().stream.readable().await.unwrap();
+        while http.kept.as_mut().unwrap().is_silent() {
+            tokio::task::yield_now().await;
+        }
         tokio::try_join!(http.check(), serve()).unwrap();
     }
 }

@@ -21,8 +21,11 @@ use crate::message::head::Head;
 use crate::message::header_name::HeaderName;
 use crate::net::clock::Clock;
 use crate::net::descriptors::{Descriptors, is_shortage};
+use crate::net::socket;
+use crate::net::stream::Stream;
 use crate::telemetry::counter::Buckets;
 use crate::telemetry::http::{Checked, PoolMetrics};
+use crate::tls::client::Client;
 use crate::unit::{Duration, Matcher, Statuses};
 
 mod http;
@@ -158,6 +161,25 @@ trait Probe: Send {
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
 
+/// Where a check comes in.
+struct Door {
+    address: SocketAddr,
+    tls: Option<Arc<Client>>,
+}
+
+impl Door {
+    async fn open(&self) -> Result<Stream, Problem> {
+        let socket = socket::dial(self.address).await.map_err(|error| Problem::connect(&error))?;
+        match &self.tls {
+            None => Ok(Stream::Plain(socket.into())),
+            Some(tls) => tls
+                .secure(socket, self.address.ip())
+                .await
+                .map_err(|error| Problem::new(Why::Tls, format!("no TLS: {}", words(&error)))),
+        }
+    }
+}
+
 /// What a check did not like.
 #[derive(Debug)]
 struct Problem {
@@ -185,6 +207,8 @@ pub struct Watch<'a> {
     pub config: &'a Config,
     /// The endpoint.
     pub endpoint: &'a Endpoint,
+    /// What is spoken with it below HTTP.
+    pub tls: Option<&'a Arc<Client>>,
     /// How many endpoints its pool has.
     pub among: usize,
     /// What its pool counts.
@@ -265,12 +289,13 @@ impl Watch<'_> {
         let Self { config, endpoint, checks, .. } = *self;
         let port = config.port.unwrap_or_else(|| endpoint.address.port());
         let address = SocketAddr::new(endpoint.address.ip(), port);
+        let door = Door { address, tls: self.tls.cloned() };
         Some(match config.kind() {
             Type::Http => {
                 let (name, descriptors) = (&endpoint.name, &checks.descriptors);
-                Box::new(http::Http::new(config, address, name, descriptors))
+                Box::new(http::Http::new(config, door, name, descriptors))
             }
-            Type::Tcp => Box::new(tcp::Tcp::new(address)),
+            Type::Tcp => Box::new(tcp::Tcp::new(door)),
             Type::Off => return None,
         })
     }

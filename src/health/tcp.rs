@@ -1,27 +1,19 @@
-//! A check that connects: something listens there.
+//! A check that connects: something listens there, and speaks TLS if its pool does.
 
-use std::net::SocketAddr;
-
-use super::{Answer, Probe, Problem};
-use crate::net::socket;
+use super::{Answer, Door, Probe};
 
 /// Connects and closes again.
-pub struct Tcp {
-    address: SocketAddr,
-}
+pub struct Tcp(Door);
 
 impl Tcp {
-    /// Connects to this address.
-    pub const fn new(address: SocketAddr) -> Self {
-        Self { address }
+    /// Connects there.
+    pub const fn new(door: Door) -> Self {
+        Self(door)
     }
 }
 
 impl Probe for Tcp {
     fn ask(&mut self) -> Answer<'_> {
-        Box::pin(async {
-            let stream = socket::dial(self.address).await;
-            stream.map(drop).map_err(|error| Problem::connect(&error))
-        })
+        Box::pin(async { self.0.open().await.map(drop) })
     }
 }

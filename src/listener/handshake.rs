@@ -113,7 +113,7 @@ async fn shake(server: &Server, mut io: TcpStream) -> Result<(Stream, ProtocolVe
         server_name: asked.unwrap_or_default(),
         client_subject: shown.map(|certificate| subject(certificate)).unwrap_or_default(),
     };
-    Ok((Stream::Tls(Box::new(Tls::new(TlsStream::Server(stream), secured))), version))
+    Ok((Stream::Tls(Box::new(Tls::new(TlsStream::Server(stream), Arc::new(secured)))), version))
 }
 
 /// Whose fault it is.

@@ -301,7 +301,7 @@ impl Connection {
             Body::Stream(Box::new(RequestBody::new(self, framing)))
         };
         let mut x = Exchange::new(head, body, client, arrival);
-        x.secured = self.transport.borrow().secured();
+        x.secured = self.transport.borrow().secured().cloned();
         x
     }
 

@@ -9,7 +9,7 @@ impl Connection {
     /// Who has connected, to the listener of this number. It is not kept: an idle connection is small.
     pub fn client(&self, listener: usize) -> Client {
         let (peer, trusted) = (self.peer, self.trusted.get());
-        let scheme = if self.transport.borrow().is_secured() { "https" } else { "http" };
+        let scheme = if self.transport.borrow().secured().is_some() { "https" } else { "http" };
         Client { listener, peer, trusted, address: peer.ip(), scheme }
     }
 

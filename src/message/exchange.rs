@@ -1,7 +1,7 @@
 //! One request and what is known about it. It lives for one request, on one worker.
 
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::Body;
@@ -16,7 +16,7 @@ pub struct Exchange {
     /// Its body.
     pub body: Body,
     /// What its connection is encrypted with; `None`: nothing.
-    pub secured: Option<Rc<Secured>>,
+    pub secured: Option<Arc<Secured>>,
     /// Its path as the client asked for it, whatever the head says by now.
     pub asked: Span,
     /// Its x-request-id, once there is one.

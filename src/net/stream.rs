@@ -6,7 +6,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub enum Stream {
 /// A socket with TLS over it.
 pub struct Tls {
     stream: TlsStream<Counted>,
-    secured: Rc<Secured>,
+    secured: Arc<Secured>,
 }
 
 /// What both sides have agreed on.
@@ -44,8 +44,8 @@ pub struct Secured {
 
 impl Tls {
     /// A connection whose handshake is over.
-    pub fn new(stream: TlsStream<Counted>, secured: Secured) -> Self {
-        Self { stream, secured: Rc::new(secured) }
+    pub fn new(stream: TlsStream<Counted>, secured: Arc<Secured>) -> Self {
+        Self { stream, secured }
     }
 }
 
@@ -77,7 +77,7 @@ impl Stream {
     }
 
     /// What both sides have agreed on; `None`: it is not encrypted.
-    pub fn secured(&self) -> Option<&Rc<Secured>> {
+    pub fn secured(&self) -> Option<&Arc<Secured>> {
         match self {
             Self::Plain(_) => None,
             Self::Tls(tls) => Some(&tls.secured),
@@ -228,6 +228,34 @@ impl Stream {
     /// How long a close waits for what was sent: zero is a reset. If it fails the peer is gone already.
     pub fn linger(&self, time: Option<Duration>) {
         drop(SockRef::from(&self.counted().io).set_linger(time));
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Self::poll_read(&mut self, cx, room)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Self::poll_write(&mut self, cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_flush(&mut self, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_shutdown(&mut self, cx)
     }
 }
 

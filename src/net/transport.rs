@@ -8,6 +8,7 @@
 use std::io;
 use std::mem;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -51,13 +52,8 @@ impl Transport {
     }
 
     /// What both sides have agreed on; `None`: it is not encrypted.
-    pub fn secured(&self) -> Option<Rc<Secured>> {
-        self.io.secured().cloned()
-    }
-
-    /// Whether it is encrypted.
-    pub fn is_secured(&self) -> bool {
-        self.io.secured().is_some()
+    pub fn secured(&self) -> Option<&Arc<Secured>> {
+        self.io.secured()
     }
 
     /// The bytes received and not yet consumed, to be decoded in place.

@@ -14,10 +14,10 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 
 use super::Pool;
-use super::http1::{Broken, Connection};
+use super::broken::Broken;
+use super::http1::Connection;
 use crate::endpoint::{Endpoint, Lease, Outcome};
 use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::descriptors::{Descriptor, Descriptors, is_shortage};
@@ -26,6 +26,7 @@ use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::net::transport::Transport;
 use crate::telemetry::http::PoolMetrics;
+use crate::tls::client::Client;
 use crate::unit;
 
 /// `[pools.NAME.connections]`: connections to the endpoints.
@@ -110,14 +111,15 @@ impl Connections {
     ) -> Result<Box<Connection>, Broken> {
         let stack = self.stack(&lease.endpoint, pool);
         if reuse != Reuse::Never
-            && let Some(mut connection) = stack.take(reuse == Reuse::Asked, deadline.now())
+            && let Some(mut connection) =
+                stack.take(reuse == Reuse::Asked, pool.tls.as_deref(), deadline.now())
         {
             connection.hold(lease);
             return Ok(connection);
         }
         deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
         // Most requests need none: what dialling takes is not carried by each of them.
-        let mut connection = Box::pin(self.fresh(stack, deadline)).await?;
+        let mut connection = Box::pin(self.fresh(stack, pool.tls.as_deref(), deadline)).await?;
         connection.hold(lease);
         Ok(connection)
     }
@@ -126,19 +128,19 @@ impl Connections {
     async fn fresh(
         &self,
         stack: Rc<Stack>,
+        tls: Option<&Client>,
         deadline: &Deadline,
     ) -> Result<Box<Connection>, Broken> {
         let descriptor = self.descriptor(deadline).await?;
-        let stream = match self.dial(&stack.endpoint, deadline).await {
+        let stream = match dial(&stack.endpoint, tls, deadline).await {
             Err(Broken::NoDescriptor) => {
                 // The kernel has none, whatever is counted here.
                 self.give_up(1);
-                self.dial(&stack.endpoint, deadline).await?
+                dial(&stack.endpoint, tls, deadline).await?
             }
             dialled => dialled?,
         };
         stack.shard().active.add(1);
-        let stream = Stream::Plain(stream.into());
         let transport = Transport::new(stream, Rc::clone(&self.scratch));
         let (scratch, now) = (Rc::clone(&self.scratch), deadline.now());
         Ok(Box::new(Connection::new(transport, descriptor, scratch, stack, now)))
@@ -156,26 +158,6 @@ impl Connections {
             Poll::Ready(descriptor) => Poll::Ready(Ok(descriptor)),
             Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
             Poll::Pending if deadline.passed(Wait::Step) => Poll::Ready(Err(Broken::NoDescriptor)),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-
-    async fn dial(&self, endpoint: &Endpoint, deadline: &Deadline) -> Result<TcpStream, Broken> {
-        let mut dial = pin!(socket::dial(endpoint.address));
-        poll_fn(|cx| match dial.as_mut().poll(cx) {
-            Poll::Ready(Ok(stream)) => Poll::Ready(Ok(stream)),
-            Poll::Ready(Err(error)) if is_shortage(&error) => {
-                Poll::Ready(Err(Broken::NoDescriptor))
-            }
-            Poll::Ready(Err(error)) => {
-                tracing::debug!(endpoint = %endpoint.name, %error, "connect failed");
-                Poll::Ready(Err(Broken::Connect { timed_out: false }))
-            }
-            Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
-            Poll::Pending if deadline.passed(Wait::Step) => {
-                Poll::Ready(Err(Broken::Connect { timed_out: true }))
-            }
             Poll::Pending => Poll::Pending,
         })
         .await
@@ -239,14 +221,45 @@ impl Connections {
     }
 }
 
+/// A new connection to an endpoint, with TLS if that is spoken to it; all of it within the time of one step.
+async fn dial(
+    endpoint: &Endpoint,
+    tls: Option<&Client>,
+    deadline: &Deadline,
+) -> Result<Stream, Broken> {
+    let mut dial = pin!(async {
+        let socket = socket::dial(endpoint.address).await.map_err(|error| {
+            if is_shortage(&error) {
+                return Broken::NoDescriptor;
+            }
+            tracing::debug!(endpoint = %endpoint.name, %error, "connect failed");
+            Broken::Connect { timed_out: false }
+        })?;
+        let Some(tls) = tls else { return Ok(Stream::Plain(socket.into())) };
+        tls.secure(socket, endpoint.address.ip()).await.map_err(|error| {
+            tracing::debug!(endpoint = %endpoint.name, %error, "no TLS");
+            Broken::Tls
+        })
+    });
+    poll_fn(|cx| match dial.as_mut().poll(cx) {
+        Poll::Ready(dialled) => Poll::Ready(dialled),
+        Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
+        Poll::Pending if deadline.passed(Wait::Step) => {
+            Poll::Ready(Err(Broken::Connect { timed_out: true }))
+        }
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
 impl Stack {
     /// The connection that was used last and is still open.
-    fn take(&self, ask: bool, now: Duration) -> Option<Box<Connection>> {
+    fn take(&self, ask: bool, tls: Option<&Client>, now: Duration) -> Option<Box<Connection>> {
         let max_age = self.config.get().max_age;
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
             let young = max_age.is_zero() || now.saturating_sub(connection.born) < max_age.get();
-            if young && connection.is_fresh(ask) {
+            if young && connection.is_over(tls.map(Client::mark)) && connection.is_fresh(ask) {
                 connection.is_idle = false;
                 self.shard().idle.sub(1);
                 self.shard().active.add(1);

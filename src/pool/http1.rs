@@ -5,11 +5,13 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
 
+use super::broken::Broken;
 use super::connections::Stack;
 use super::downstream::{Downstream, Patience};
 use super::sending::{Sending, Sent};
@@ -23,6 +25,7 @@ use crate::message::head::{Head, Known};
 use crate::net::deadline::Wait;
 use crate::net::descriptors::Descriptor;
 use crate::net::scratch::{Buffer, Scratch};
+use crate::net::stream::Secured;
 use crate::net::transport::Transport;
 
 /// A connection to an endpoint.
@@ -62,44 +65,6 @@ struct Reading {
     interim: u32,
     /// One of them waits to be passed on: its length.
     waiting: Option<usize>,
-}
-
-/// Why an attempt came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
-    /// The endpoint could not be connected to; or not in time.
-    Connect { timed_out: bool },
-    /// The kernel took no byte of the request.
-    Refused,
-    /// Closed before any byte of an answer.
-    Reset,
-    /// Closed within the head of the answer.
-    Aborted,
-    /// No answer in time.
-    Timeout,
-    /// No answer in the time that all attempts have together.
-    Late,
-    /// Weir has no descriptor left for a connection.
-    NoDescriptor,
-    /// The answer is not HTTP, or ambiguous.
-    Protocol,
-    /// The client's own body did not come to its end.
-    Upload(body::Broken),
-}
-
-impl Broken {
-    /// Its class.
-    pub const fn outcome(self) -> Outcome {
-        match self {
-            Self::Connect { .. } => Outcome::ConnectFailure,
-            Self::Refused => Outcome::Refused,
-            Self::Reset => Outcome::Reset,
-            Self::Aborted => Outcome::Aborted,
-            Self::Timeout | Self::Late => Outcome::Timeout,
-            Self::Protocol => Outcome::Protocol,
-            Self::Upload(_) | Self::NoDescriptor => Outcome::ClientGone,
-        }
-    }
 }
 
 impl Connection {
@@ -153,6 +118,11 @@ impl Connection {
         } else {
             self.transport.is_silent()
         }
+    }
+
+    /// Whether it is encrypted so, or not at all.
+    pub fn is_over(&self, mark: Option<&Arc<Secured>>) -> bool {
+        self.transport.secured().map(Arc::as_ptr) == mark.map(Arc::as_ptr)
     }
 
     /// Sends a request and waits for the head of its answer, which is read into `into`; its body is what is returned.

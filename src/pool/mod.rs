@@ -24,8 +24,10 @@ use crate::telemetry::metrics::{
     ENDPOINT_IN_FLIGHT, ENDPOINT_REASON, ENDPOINT_STATE, ENDPOINT_UP, ENDPOINT_WEIGHT, POOL_PANIC,
 };
 use crate::telemetry::scrape::{Labels, Scrape};
+use crate::tls::client::{self, Client};
 use crate::unit::{self, Name};
 
+pub mod broken;
 pub mod connections;
 pub mod downstream;
 pub mod http1;
@@ -47,6 +49,12 @@ use ready::{Looked, Ready, tiers};
 pub struct Config {
     /// The endpoints: "host:port", or { address = "host:port", weight = 2 }.
     pub endpoints: Vec<Member>,
+    /// What is spoken to the endpoints: "http", or "https".
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// TLS, for "https".
+    #[serde(default)]
+    pub tls: client::Config,
     /// Balancing algorithm: a word, or a table of one key with its options.
     #[serde(default)]
     pub balance: Choice,
@@ -70,6 +78,15 @@ pub struct Config {
     pub drain: unit::Duration,
 }
 
+/// What is spoken to endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    #[default]
+    Http,
+    Https,
+}
+
 const fn drain() -> unit::Duration {
     unit::Duration::from_secs(30)
 }
@@ -88,6 +105,8 @@ pub struct Pool {
     pub metrics: Arc<PoolMetrics>,
     /// Who takes requests when this pool has nobody to offer.
     pub fallback: Option<Arc<Self>>,
+    /// What is spoken below HTTP.
+    pub tls: Option<Arc<Client>>,
     members: Vec<Candidate>,
     balancer: Box<dyn Balancer>,
     ready: ArcSwap<Ready>,
@@ -133,12 +152,23 @@ impl Pool {
         members: Vec<Candidate>,
         metrics: Arc<PoolMetrics>,
         fallback: Option<Arc<Self>>,
+        tls: Option<Arc<Client>>,
         seed: u64,
     ) -> Result<Self, Fault> {
         let balancer = kind::build(balance::KINDS, &config.balance)?;
         let (ready, turning, stirred) = (ArcSwap::default(), Mutex::default(), Notify::new());
-        let pool =
-            Self { name, config, metrics, fallback, members, balancer, ready, turning, stirred };
+        let pool = Self {
+            name,
+            config,
+            metrics,
+            fallback,
+            tls,
+            members,
+            balancer,
+            ready,
+            turning,
+            stirred,
+        };
         // By what is known; the first refresh looks at the clock.
         let all = pool.look(|told, _| told.share());
         let offer = Panic::default().offer(tiers(&all), pool.rules(), Duration::ZERO);

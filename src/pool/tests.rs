@@ -16,7 +16,7 @@ fn pool(endpoints: &str, more: &str) -> Pool {
         Candidate { endpoint, weight: u32::from(member.weight) }
     };
     let members = config.endpoints.iter().map(member).collect();
-    Pool::new("p".parse::<Name>().unwrap(), config, members, metrics, None, 0).unwrap()
+    Pool::new("p".parse::<Name>().unwrap(), config, members, metrics, None, None, 0).unwrap()
 }
 
 const TWO: &str = "'127.0.0.1:1001', '127.0.0.1:1002'";

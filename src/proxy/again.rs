@@ -14,8 +14,8 @@ use crate::message::reply::Reply;
 use crate::net::deadline::Wait;
 use crate::policy::Policy;
 use crate::pool::Pool;
+use crate::pool::broken::Broken;
 use crate::pool::downstream::{Downstream, Patience};
-use crate::pool::http1::Broken;
 
 /// Sends a request to an endpoint of a pool, or of one it falls back to, and once more to another where that is safe.
 ///

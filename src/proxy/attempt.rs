@@ -9,9 +9,9 @@ use crate::endpoint::{Endpoint, Lease, Outcome};
 use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
 use crate::message::reply::Reply;
+use crate::pool::broken::Broken;
 use crate::pool::connections::Reuse;
 use crate::pool::downstream::{Downstream, Patience};
-use crate::pool::http1::Broken;
 use crate::pool::{self, Pool, Refusal};
 
 /// Whom a request has asked so far.

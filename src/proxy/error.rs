@@ -7,7 +7,7 @@ use crate::message::body;
 use crate::message::head::Head;
 use crate::message::reply::Reply;
 use crate::policy::Refused;
-use crate::pool::http1::Broken;
+use crate::pool::broken::Broken;
 
 /// Why a client got an error from weir itself, or an answer that was broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub enum Error {
     NoEndpoint,
     ConnectFailure,
     ConnectTimeout,
+    Tls,
     Refused,
     Reset,
     Aborted,
@@ -117,6 +118,9 @@ table! {
     ConnectFailure 502 "connect_failure" Upstream "the endpoint could not be connected to.";
     ConnectTimeout 504 "connect_timeout" Upstream "the endpoint did not accept a connection in time."
         "The limit is `connections.connect_timeout` of the pool.";
+    Tls 502 "tls" Upstream "no TLS connection to the endpoint could be made."
+        "Its certificate is not believed, or has another name, or has ended: health checks say which, and so does the \
+         log with `levels = { pool = \"debug\" }`. What is believed is `tls.ca` and `tls.server_name` of the pool.";
     Refused 502 "refused" Upstream "the endpoint closed the connection before the request.";
     Reset 502 "reset" Upstream "the endpoint closed the connection without an answer.";
     Aborted 502 "aborted" Upstream "the endpoint broke off within the head of its answer.";
@@ -183,6 +187,7 @@ impl From<Broken> for Error {
         match broken {
             Broken::Connect { timed_out: false } => Self::ConnectFailure,
             Broken::Connect { timed_out: true } => Self::ConnectTimeout,
+            Broken::Tls => Self::Tls,
             Broken::Refused => Self::Refused,
             Broken::Reset => Self::Reset,
             Broken::Aborted => Self::Aborted,

@@ -56,6 +56,7 @@ fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSe
                 pool: &pool.name,
                 config,
                 endpoint: &endpoint,
+                tls: pool.tls.as_ref(),
                 among: pool.members().len(),
                 metrics: &pool.metrics,
                 buckets: &shared.buckets,

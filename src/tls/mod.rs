@@ -1,4 +1,5 @@
-//! TLS: what weir shows to clients and asks of them. Which connection gets it, `listener` decides.
+//! TLS: what weir shows to clients and asks of them, and whom it believes among endpoints. Which connection gets it,
+//! `listener` and `pool` decide.
 //!
 //! All of rustls stands here and in `net::stream`. Cryptography is aws-lc's.
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub mod certificate;
+pub mod client;
 mod names;
 pub mod server;
 

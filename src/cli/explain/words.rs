@@ -28,6 +28,10 @@ pub const WORDS: &[(&str, &str)] = &[
         "says_fail",
         "Why an endpoint is in its state: an answer of it said x-weir-health: fail (health.trust_health_header).",
     ),
+    (
+        "tls",
+        "Why an endpoint is in its state, or a request failed: no TLS connection to it could be made.",
+    ),
     ("passed", "Why an endpoint is in its state: its last checks passed."),
     ("healthy", "A state of an endpoint: it takes new requests."),
     (
