@@ -26,6 +26,7 @@ templates! {
     "health" "3-health.toml" "active checks, weights, leaving without loss";
     "websocket" "4-websocket.toml" "WebSocket, server-sent events, long polling";
     "public" "5-public.toml" "limits against strangers";
+    "https" "7-https.toml" "TLS: certificates by name, https to endpoints";
     "behind-proxy" "6-behind-proxy.toml" "behind another proxy, a CDN, a cloud load balancer";
 }
 
