@@ -27,6 +27,7 @@ mod lying_endpoints;
 mod metrics;
 mod no_side_effects;
 mod policies;
+mod proxy_protocol;
 mod reference;
 mod reload;
 mod retries;

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
+use crate::wire::Wire;
 use crate::workload::Exchange;
 use crate::{http, interrupted};
 
@@ -16,12 +17,13 @@ use crate::{http, interrupted};
 pub struct Shared<'w> {
     epoll: Epoll,
     exchange: &'w Exchange,
+    secure: bool,
     scratch: Vec<u8>,
 }
 
 /// One connection, open until this is dropped.
 pub struct Connection {
-    pub stream: TcpStream,
+    pub wire: Wire,
     /// What epoll calls it.
     index: usize,
     /// Bytes of the request that the socket has taken; none between two requests.
@@ -35,9 +37,9 @@ pub struct Connection {
 }
 
 impl<'w> Shared<'w> {
-    pub fn new(exchange: &'w Exchange) -> io::Result<Self> {
+    pub fn new(exchange: &'w Exchange, secure: bool) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Self { epoll, exchange, scratch: vec![0; SCRATCH] })
+        Ok(Self { epoll, exchange, secure, scratch: vec![0; SCRATCH] })
     }
 
     /// Waits until something happens; that nothing does for long is an error.
@@ -75,13 +77,18 @@ impl Connection {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         shared.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-        Ok(Self { stream, index, sent: 0, full: false, input: Vec::new(), left: None })
+        let wire = Wire::new(stream, shared.secure)?;
+        Ok(Self { wire, index, sent: 0, full: false, input: Vec::new(), left: None })
     }
 
     /// Does what the event allows; `true` when the answer is whole and right.
     pub fn turn(&mut self, event: EpollEvent, shared: &mut Shared<'_>) -> io::Result<bool> {
-        if event.events().contains(EpollFlags::EPOLLOUT) {
+        // A handshake goes on with whatever comes, and the request behind it.
+        if event.events().contains(EpollFlags::EPOLLOUT) || shared.secure && !self.is_sent(shared) {
             self.send(shared)?;
+        }
+        if shared.secure && !self.is_sent(shared) {
+            return Ok(false);
         }
         Ok(event.events().intersects(!EpollFlags::EPOLLOUT) && self.receive(shared)?)
     }
@@ -91,24 +98,29 @@ impl Connection {
     pub fn send(&mut self, shared: &Shared<'_>) -> io::Result<()> {
         let request = &shared.exchange.request;
         while self.sent < request.len() {
-            match self.stream.write(&request[self.sent..]) {
+            match self.wire.write(&request[self.sent..]) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 n => self.sent += n?,
             }
         }
-        let full = self.sent < request.len();
+        // A handshake waits for the other side, not for room.
+        let full = self.sent < request.len() && !shared.secure;
         if full != self.full {
             self.full = full;
             let room = if full { EpollFlags::EPOLLOUT } else { EpollFlags::empty() };
             let mut event = EpollEvent::new(EpollFlags::EPOLLIN | room, self.index as u64);
-            shared.epoll.modify(&self.stream, &mut event)?;
+            shared.epoll.modify(self.wire.socket(), &mut event)?;
         }
         Ok(())
     }
 
+    fn is_sent(&self, shared: &Shared<'_>) -> bool {
+        self.sent == shared.exchange.request.len()
+    }
+
     /// Reads once; `true` when the answer is whole and right.
     fn receive(&mut self, shared: &mut Shared<'_>) -> io::Result<bool> {
-        let n = match self.stream.read(&mut shared.scratch) {
+        let n = match self.wire.read(&mut shared.scratch) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
             n => n?,
         };

@@ -28,15 +28,20 @@ struct Client {
 
 impl<'w> Fresh<'w> {
     /// Nothing is opened yet.
-    pub fn new(to: SocketAddr, count: usize, exchange: &'w Exchange) -> io::Result<Self> {
+    pub fn new(
+        to: SocketAddr,
+        count: usize,
+        exchange: &'w Exchange,
+        secure: bool,
+    ) -> io::Result<Self> {
         let clients = (0..count).map(|_| None).collect();
-        Ok(Self { to, shared: Shared::new(exchange)?, clients })
+        Ok(Self { to, shared: Shared::new(exchange, secure)?, clients })
     }
 
     fn ask(&mut self, i: usize) -> io::Result<()> {
         let mut connection = Connection::open(self.to, i, &self.shared)?;
         // The close at the end is a reset: see `Client::turn`.
-        SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO))?;
+        SockRef::from(connection.wire.socket()).set_linger(Some(Duration::ZERO))?;
         connection.send(&self.shared)?;
         self.clients[i] = Some(Client { connection, answered: false });
         Ok(())
@@ -84,7 +89,7 @@ impl Client {
             self.answered = self.connection.turn(event, shared)?;
             return Ok(false);
         }
-        match self.connection.stream.read(&mut [0]) {
+        match self.connection.wire.read(&mut [0]) {
             Ok(0) => Ok(true),
             Ok(_) => Err(Error::other("bytes after the body")),
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),

@@ -20,8 +20,13 @@ pub struct Kept<'w> {
 
 impl<'w> Kept<'w> {
     /// Opens the connections; nothing is sent yet.
-    pub fn open(to: SocketAddr, count: usize, exchange: &'w Exchange) -> io::Result<Self> {
-        let shared = Shared::new(exchange)?;
+    pub fn open(
+        to: SocketAddr,
+        count: usize,
+        exchange: &'w Exchange,
+        secure: bool,
+    ) -> io::Result<Self> {
+        let shared = Shared::new(exchange, secure)?;
         let connections = (0..count).map(|i| Connection::open(to, i, &shared));
         Ok(Self { connections: connections.collect::<io::Result<_>>()?, shared })
     }

@@ -64,7 +64,7 @@ pub fn circumstances(bench: &Bench, latency: &Latency) -> String {
 
 /// Requests per second in the closed loop.
 fn capacity(bench: &Bench, process: &Process, exchange: &Exchange) -> io::Result<f64> {
-    let mut load = Kept::open(process.address, CLIENTS, exchange)?;
+    let mut load = Kept::open(process.address, CLIENTS, exchange, false)?;
     let (warm_up, measured) = bench.times();
     load.run(warm_up)?;
     Ok(load.run(measured)?.requests_per_second())

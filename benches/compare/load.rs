@@ -36,7 +36,9 @@ pub fn open<'w>(
     exchange: &'w Exchange,
 ) -> io::Result<Box<dyn Load + 'w>> {
     Ok(match workload.ask {
-        Ask::Once(_) => Box::new(Fresh::new(to, workload.connections, exchange)?),
-        Ask::Get(_) | Ask::Post(_) => Box::new(Kept::open(to, workload.connections, exchange)?),
+        Ask::Once(_) => Box::new(Fresh::new(to, workload.connections, exchange, workload.secure)?),
+        Ask::Get(_) | Ask::Post(_) => {
+            Box::new(Kept::open(to, workload.connections, exchange, workload.secure)?)
+        }
     })
 }

@@ -37,6 +37,7 @@ mod peers;
 mod process;
 mod report;
 mod stats;
+mod wire;
 mod workload;
 
 /// Compares the speed of weir with that of other proxies on this machine.
@@ -46,7 +47,7 @@ struct Args {
     /// Interleaved rounds of each workload; fewer than 21 judge no gate
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Only these of get100, get64k, get1m, post10k, newconn, latency, idle
+    /// Only these of get100, get64k, get1m, post10k, newconn, tls100, handshake, latency, idle
     #[arg(long, value_delimiter = ',')]
     workloads: Vec<String>,
     /// Only these of nginx, haproxy, weir

@@ -80,7 +80,8 @@ impl Bench {
         samples: &mut Samples,
     ) -> io::Result<()> {
         let exchange = workload.ask.exchange();
-        let mut load = load::open(workload, process.address, &exchange)?;
+        let to = if workload.secure { process.secure } else { process.address };
+        let mut load = load::open(workload, to, &exchange)?;
         let (warm_up, measured) = self.times();
         load.run(warm_up)?;
         process::pause(SETTLE)?;

@@ -63,7 +63,7 @@ pub fn poisson(per_second: f64, time: Duration, random: &mut fastrand::Rng) -> V
 impl<'w> OpenLoop<'w> {
     /// Opens the connections; nothing is sent yet.
     pub fn open(to: SocketAddr, count: usize, exchange: &'w Exchange) -> io::Result<Self> {
-        let shared = Shared::new(exchange)?;
+        let shared = Shared::new(exchange, false)?;
         let connections = (0..count).map(|i| Connection::open(to, i, &shared));
         let connections = connections.collect::<io::Result<_>>()?;
         Ok(Self { shared, connections })

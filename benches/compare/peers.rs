@@ -21,6 +21,8 @@ pub struct Peer {
 /// Where a program listens and what it leads to.
 pub struct Ports {
     pub listen: u16,
+    /// The same with TLS, and the pair `own.crt` and `own.key`, or `own.pem` with both.
+    pub secure: u16,
     pub metrics: u16,
     pub origin: u16,
     pub directory: String,
@@ -52,7 +54,7 @@ impl Peer {
 /// The buffers are the best for all workloads together. The default of 4 KiB costs 1.7 times as much
 /// at 64 KiB; four of 64 KiB gain an eighth there and lose a third at 1 MiB.
 fn nginx(ports: &Ports) -> String {
-    let Ports { listen, origin, directory, .. } = ports;
+    let Ports { listen, secure, origin, directory, .. } = ports;
     // As root the worker would change to a user who cannot enter the temporary directory.
     let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
     format!(
@@ -85,6 +87,11 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{listen} backlog=4096;
+        listen 127.0.0.1:{secure} ssl backlog=4096;
+        ssl_certificate {directory}/own.crt;
+        ssl_certificate_key {directory}/own.key;
+        ssl_protocols TLSv1.3;
+        ssl_session_tickets on;
         location / {{
             proxy_pass http://up;
             proxy_http_version 1.1;
@@ -100,7 +107,7 @@ http {{
 /// Its default buffers of 16 KiB: with 64 KiB it needs half as much again at 64 KiB, though a third less at
 /// 1 MiB. `option splice-auto` changes nothing.
 fn haproxy(ports: &Ports) -> String {
-    let Ports { listen, origin, .. } = ports;
+    let Ports { listen, secure, origin, directory, .. } = ports;
     format!(
         r"
 global
@@ -118,6 +125,7 @@ defaults
     http-reuse always
 frontend http
     bind 127.0.0.1:{listen} backlog 4096
+    bind 127.0.0.1:{secure} ssl crt {directory}/own.pem ssl-min-ver TLSv1.3 alpn http/1.1 backlog 4096
     default_backend up
 backend up
     server origin 127.0.0.1:{origin} pool-max-conn -1
@@ -127,7 +135,7 @@ backend up
 
 /// Metrics, a route table, a balancer and health checks are on, as everybody runs it.
 fn weir(ports: &Ports) -> String {
-    let Ports { listen, metrics, origin, .. } = ports;
+    let Ports { listen, secure, metrics, origin, .. } = ports;
     format!(
         r#"
 [runtime]
@@ -141,6 +149,15 @@ output = "off"
 
 [listeners.http]
 address = "127.0.0.1:{listen}"
+
+[listeners.https]
+address = "127.0.0.1:{secure}"
+protocol = "https"
+tls = {{ min_version = "1.3" }}
+
+[certificates.own]
+cert = "own.crt"
+key = {{ file = "own.key" }}
 
 [routes.all]
 path_prefix = "/"

@@ -17,11 +17,13 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getppid};
 
 use crate::peers::{Peer, Ports};
-use crate::{cpu, http, interrupted, origin, workload};
+use crate::{cpu, http, interrupted, origin, wire, workload};
 
 /// A running target.
 pub struct Process {
     pub address: SocketAddr,
+    /// Where it speaks TLS.
+    pub secure: SocketAddr,
     child: Child,
     log: PathBuf,
 }
@@ -39,12 +41,17 @@ impl Process {
         fs::create_dir_all(&directory)?;
         let ports = Ports {
             listen: free_port()?,
+            secure: free_port()?,
             metrics: free_port()?,
             origin: origin.port(),
             directory: directory.display().to_string(),
         };
         let config = directory.join("config");
         fs::write(&config, (peer.config)(&ports))?;
+        let (cert, key) = wire::pair();
+        fs::write(directory.join("own.crt"), cert)?;
+        fs::write(directory.join("own.key"), key)?;
+        fs::write(directory.join("own.pem"), format!("{cert}{key}"))?;
         let log = directory.join("log");
         let output = File::create(&log)?;
         let child = Command::new(std::env::current_exe()?)
@@ -59,7 +66,9 @@ impl Process {
             .stderr(output)
             .process_group(0) // Ctrl-C is for the bench alone, which then stops its children
             .spawn()?;
-        let mut process = Self { address: (Ipv4Addr::LOCALHOST, ports.listen).into(), child, log };
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (address, secure) = (at(ports.listen), at(ports.secure));
+        let mut process = Self { address, secure, child, log };
         process.wait_until_ready().map_err(|e| process.failure(&e))?;
         Ok(process)
     }

@@ -10,6 +10,8 @@ pub struct Workload {
     pub what: &'static str,
     pub connections: usize,
     pub ask: Ask,
+    /// Over TLS 1.3.
+    pub secure: bool,
     /// Weir's CPU time per request is at most this share of each peer's.
     pub gate: f64,
 }
@@ -30,12 +32,13 @@ pub struct Exchange {
     pub expect: Vec<u8>,
 }
 
-pub static WORKLOADS: [Workload; 5] = [
+pub static WORKLOADS: [Workload; 7] = [
     Workload {
         name: "get100",
         what: "GET, 100 B answer",
         connections: 32,
         ask: Ask::Get("/100"),
+        secure: false,
         gate: 0.90,
     },
     Workload {
@@ -43,6 +46,7 @@ pub static WORKLOADS: [Workload; 5] = [
         what: "GET, 64 KiB answer",
         connections: 16,
         ask: Ask::Get("/64k"),
+        secure: false,
         gate: 0.95,
     },
     Workload {
@@ -50,6 +54,7 @@ pub static WORKLOADS: [Workload; 5] = [
         what: "GET, 1 MiB answer",
         connections: 8,
         ask: Ask::Get("/1m"),
+        secure: false,
         gate: 0.95,
     },
     Workload {
@@ -57,6 +62,7 @@ pub static WORKLOADS: [Workload; 5] = [
         what: "POST of 10 KiB, small answer",
         connections: 32,
         ask: Ask::Post(10 << 10),
+        secure: false,
         gate: 0.85,
     },
     Workload {
@@ -64,7 +70,24 @@ pub static WORKLOADS: [Workload; 5] = [
         what: "GET, 100 B answer, each over a new connection",
         connections: 32,
         ask: Ask::Once("/100"),
+        secure: false,
         gate: 1.05,
+    },
+    Workload {
+        name: "tls100",
+        what: "GET over TLS 1.3, 100 B answer",
+        connections: 32,
+        ask: Ask::Get("/100"),
+        secure: true,
+        gate: 0.90,
+    },
+    Workload {
+        name: "handshake",
+        what: "GET, 100 B answer, each after a full handshake of TLS 1.3",
+        connections: 32,
+        ask: Ask::Once("/100"),
+        secure: true,
+        gate: 0.70,
     },
 ];
 

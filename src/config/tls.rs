@@ -1,5 +1,5 @@
-//! What may be wrong with certificates and with TLS of listeners: sources that are missing or contradict, keys that
-//! nothing obeys.
+//! What may be wrong with certificates, with TLS on both sides, and with PROXY headers: sources that are missing or
+//! contradict, keys that nothing obeys.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::Check;
 use crate::diagnostic::{Code, Diagnostic, shown};
 use crate::listener::timeouts::Timeouts;
-use crate::listener::{self, Protocol};
+use crate::listener::{self, Protocol, ProxyProtocol};
 use crate::message::target::check_authority;
 use crate::net::address::Listen;
 use crate::pool::{self, Scheme};
@@ -25,6 +25,7 @@ impl Check<'_> {
         }
         for (name, section) in &config.listeners {
             self.names_of_tls(name);
+            self.proxied(name, section);
             if section.protocol == Protocol::Https {
                 self.secured(name, section);
             } else {
@@ -125,6 +126,23 @@ impl Check<'_> {
         for index in 0..self.tree.count(&path) {
             let index = index.to_string();
             self.exists(&["listeners", name, "tls", "certificates", &index], "certificate", &who);
+        }
+    }
+
+    /// A header of the PROXY protocol is believed of somebody, or of nobody.
+    fn proxied(&mut self, name: &str, section: &listener::Config) {
+        let off = section.proxy_protocol == ProxyProtocol::Off;
+        let sure = !self.tree.is_wrong(&["listeners", name], self.found);
+        if sure && !off && section.trusted_proxies.is_empty() {
+            let problem = "a PROXY header is believed of nobody: write `trusted_proxies`, where your proxies are";
+            let at = self.tree.value(&["listeners", name, "proxy_protocol"]);
+            self.add(Diagnostic::new(Code::E0403, at, problem, "of whom?"));
+        }
+        if off && section.timeouts.proxy_protocol != Timeouts::default().proxy_protocol {
+            let problem = "no PROXY header is waited for: write `proxy_protocol = \"require\"`, or remove \
+                           `timeouts.proxy_protocol`";
+            let at = self.tree.key(&["listeners", name, "timeouts", "proxy_protocol"]);
+            self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
         }
     }
 

@@ -124,6 +124,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("ssl", "nginx", "tls"),
     ("proxy_ssl_name", "nginx", "server_name"),
     ("proxy_ssl_trusted_certificate", "nginx", "ca"),
+    ("accept_proxy", "HAProxy", "proxy_protocol"),
+    ("proxyprotocol", "Traefik", "proxy_protocol"),
     ("crt", "HAProxy", "cert"),
     ("certfile", "Traefik", "cert"),
     ("keyfile", "Traefik", "key"),

@@ -16,9 +16,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use super::begin::{self, Begun};
 use super::clients::Counted;
 use super::pauses::{Cause, News};
-use super::{Listener, handshake, http1};
+use super::{Listener, http1};
 use crate::net::descriptors::{Descriptor, is_shortage};
 use crate::net::places::{Place, Places};
 use crate::net::stream::Stream;
@@ -157,34 +158,34 @@ fn serve(
     shard.accepted.add(1);
     // A listener of both families shows IPv4 clients as IPv6 ones.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    let (most, tls) = {
-        let settings = listener.settings.load();
-        (settings.limits.connections_per_client, settings.tls.clone())
-    };
+    let Entry([Some(own), Some(process), Some(descriptor)]) = entry else { return };
+    let descriptor = local.shared.descriptors.keep(descriptor);
+    let settings = listener.settings.load();
+    if begin::is_needed(&settings) {
+        let open = Open::new(listener, local, ([own, process], descriptor, None));
+        let settings = Arc::clone(&settings);
+        #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
+        tokio::task::spawn_local(async move {
+            let Open { listener, local, .. } = &open;
+            // In a box of its own: the connection outlives it.
+            let begun = Box::pin(begin::begin(local, listener, &settings, stream, peer)).await;
+            drop(settings);
+            let Some(Begun { stream, peer, counted: _counted }) = begun else { return };
+            let connection = http1::Connection::new(local, listener, stream, peer);
+            http1::serve(local, listener, connection).await;
+        });
+        return;
+    }
+    let most = settings.limits.connections_per_client;
     let Ok(counted) = listener.clients.enter(peer.ip(), most) else {
         shard.limited.add(1);
         return;
     };
-    let Entry([Some(own), Some(process), Some(descriptor)]) = entry else { return };
-    let descriptor = local.shared.descriptors.keep(descriptor);
     let open = Open::new(listener, local, ([own, process], descriptor, counted));
-    let Some(server) = tls else {
-        let connection =
-            http1::Connection::new(local, listener, Stream::Plain(stream.into()), peer);
-        #[expect(clippy::disallowed_methods, reason = "one task per connection is spawned here")]
-        tokio::task::spawn_local(async move {
-            http1::serve(&open.local, &open.listener, connection).await;
-        });
-        return;
-    };
-    #[expect(clippy::disallowed_methods, reason = "or here, with a handshake first")]
+    let connection = http1::Connection::new(local, listener, Stream::Plain(stream.into()), peer);
+    #[expect(clippy::disallowed_methods, reason = "or here, where nothing comes before HTTP")]
     tokio::task::spawn_local(async move {
-        let Open { listener, local, .. } = &open;
-        // In a box of its own: the connection outlives it.
-        let secured = Box::pin(handshake::secure(local, listener, &server, stream)).await;
-        drop(server);
-        let Some(stream) = secured else { return };
-        http1::serve(local, listener, http1::Connection::new(local, listener, stream, peer)).await;
+        http1::serve(&open.local, &open.listener, connection).await;
     });
 }
 

@@ -1,10 +1,8 @@
 //! The TLS handshake of a client's connection, which has a time of its own: no drip of bytes extends it.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use rustls::server::Acceptor;
 use rustls::{CommonState, ProtocolVersion};
@@ -13,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use super::Listener;
-use crate::net::deadline::Wait;
+use super::begin::within;
 use crate::net::stream::{Counted, Secured, Stream, Tls};
 use crate::proxy::Local;
 use crate::telemetry::http::Handshake;
@@ -40,21 +38,11 @@ pub async fn secure(
     io: TcpStream,
 ) -> Option<Stream> {
     let began = local.now();
-    let deadline = local.deadlines.add();
-    deadline.arm(Wait::Step, listener.settings.load().timeouts.handshake.get());
-    let mut shaking = pin!(shake(server, io));
-    let shaken = poll_fn(|cx| {
-        deadline.belongs_to(cx);
-        let shaken = shaking.as_mut().poll(cx);
-        if shaken.is_pending() && (deadline.passed(Wait::Step) || listener.is_cut(local)) {
-            return Poll::Ready(Err(Failed::Late));
-        }
-        shaken
-    })
-    .await;
+    let time = listener.settings.load().timeouts.handshake.get();
+    let shaken = within(local, listener, time, shake(server, io)).await;
     let shard = listener.metrics.of(local.worker);
     let name = listener.name();
-    match shaken {
+    match shaken.unwrap_or(Err(Failed::Late)) {
         Ok((stream, version)) => {
             let ok = if version == ProtocolVersion::TLSv1_3 {
                 Handshake::Tls13

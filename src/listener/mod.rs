@@ -20,6 +20,7 @@ use crate::unit::{Cidr, Name, OneOrMany};
 
 mod accept;
 mod answer;
+mod begin;
 mod body;
 mod clients;
 mod handshake;
@@ -59,6 +60,10 @@ pub struct Config {
     /// Names of the policies that hold for every request that comes here; those of its route come after them.
     #[serde(default)]
     pub policies: OneOrMany<Name>,
+    /// Whether a header of the PROXY protocol (version 1 or 2) comes first: "off", "accept" or "require". It is
+    /// believed of `trusted_proxies` only; with "require" nobody else may connect.
+    #[serde(default)]
+    pub proxy_protocol: ProxyProtocol,
     /// Proxies whose word about their clients (`X-Forwarded-*`, `Forwarded`) is believed: CIDR, or a list of them.
     #[serde(default)]
     pub trusted_proxies: OneOrMany<Cidr>,
@@ -83,6 +88,16 @@ pub enum Underscores {
     #[default]
     Drop,
     Reject,
+}
+
+/// Whether a header of the PROXY protocol comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyProtocol {
+    #[default]
+    Off,
+    Accept,
+    Require,
 }
 
 /// What a listener speaks.
@@ -127,6 +142,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How much clients may send.
     pub limits: Limits,
+    /// Whether a header of the PROXY protocol comes first.
+    pub proxy_protocol: ProxyProtocol,
     /// What is spoken below HTTP.
     pub tls: Option<Arc<Server>>,
 }
@@ -151,6 +168,7 @@ impl Settings {
             underscore_headers: section.underscore_headers,
             timeouts: section.timeouts,
             limits: section.limits,
+            proxy_protocol: section.proxy_protocol,
             tls,
         }
     }

@@ -5,12 +5,14 @@ use serde::Deserialize;
 
 use crate::unit::Duration;
 
-/// `[listeners.NAME.timeouts]`: how long clients are waited for. A drip of bytes never extends `handshake` and
-/// `header`.
+/// `[listeners.NAME.timeouts]`: how long clients are waited for. A drip of bytes never extends
+/// `proxy_protocol`, `handshake` and `header`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// From the connection to the end of its TLS handshake; then it closes.
+    /// From the connection to the end of a PROXY header, where one comes first; then it closes.
+    pub proxy_protocol: Duration,
+    /// From then to the end of the TLS handshake; then it closes.
     pub handshake: Duration,
     /// From the first byte of a request to the end of its head; then 408, and the connection closes.
     pub header: Duration,
@@ -25,6 +27,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            proxy_protocol: Duration::from_secs(3),
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             body: Duration::from_secs(30),
@@ -36,8 +39,9 @@ impl Default for Timeouts {
 
 impl Timeouts {
     /// Every key with its value.
-    pub fn all(&self) -> [(&'static str, Duration); 5] {
+    pub fn all(&self) -> [(&'static str, Duration); 6] {
         [
+            ("proxy_protocol", self.proxy_protocol),
             ("handshake", self.handshake),
             ("header", self.header),
             ("body", self.body),

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod ip;
 pub mod leaving;
 pub mod places;
+pub mod proxy_protocol;
 pub mod relay;
 pub mod scratch;
 pub mod socket;

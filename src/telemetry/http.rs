@@ -39,6 +39,8 @@ pub struct ListenerShard {
     pub timeout: Count,
     /// Closed at once: their client has as many as it may.
     pub limited: Count,
+    /// Cut off: no PROXY header, or none that is believed.
+    pub unproxied: Count,
     /// Cut off: no TLS.
     pub insecure: Count,
     /// TLS handshakes, by `Handshake`.
@@ -73,6 +75,7 @@ impl ListenerMetrics {
             ("timeout", self.shards.sum(|s| &s.timeout)),
             ("limit", self.shards.sum(|s| &s.limited)),
             ("tls", self.shards.sum(|s| &s.insecure)),
+            ("proxy_protocol", self.shards.sum(|s| &s.unproxied)),
         ] {
             let labels = [("listener", listener), ("reason", reason)];
             scrape.add(LISTENER_REJECTED, &labels, count as f64);
