@@ -151,6 +151,126 @@ fn clients_may_be_asked_for_a_certificate_and_are_known_by_it() {
 }
 
 #[test]
+fn what_is_no_authority_and_no_list_lets_nobody_in() {
+    let ca = Authority::new();
+    let (own, lost, a) = (ca.issue(&["a.example"]), ca.issue(&["lost"]), Upstream::replying("a"));
+    let tls = "[listeners.web.tls]\nclient_auth = \"require\"\nclient_ca = \"ca.pem\"\nclient_crl = \"crl.pem\"\n";
+    let weir = Weir::prepared(text(&a, &(section("main") + tls)), |directory| {
+        own.write(directory, "main");
+        std::fs::write(directory.join("ca.pem"), ca.pem()).unwrap();
+        std::fs::write(directory.join("crl.pem"), ca.revoke(&lost)).unwrap();
+    });
+    let directory = weir.path().parent().unwrap().to_owned();
+    let write = |file: &str, bytes: &[u8]| std::fs::write(directory.join(file), bytes).unwrap();
+    for (file, bytes) in [
+        ("ca.pem", &b""[..]),
+        ("ca.pem", b"nothing"),
+        ("ca.pem", own.key.as_bytes()),
+        ("crl.pem", b""),
+        ("crl.pem", b"\x30nothing"),
+        ("crl.pem", ca.pem().as_bytes()),
+    ] {
+        write(file, bytes);
+        assert_eq!(weir.process().reload(), Reloaded::Refused, "{file}");
+        assert!(get(&weir, "a.example", &Arc::new(ca.believed(None))).is_err());
+        write("ca.pem", ca.pem().as_bytes());
+        write("crl.pem", ca.revoke(&lost).as_bytes());
+    }
+    // As it is published.
+    let list = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(
+        ca.revoke(&lost).as_bytes(),
+    );
+    write("crl.pem", &list.unwrap());
+    assert_eq!(weir.process().reload(), Reloaded::Accepted);
+    assert!(get(&weir, "a.example", &Arc::new(ca.believed(Some(&lost)))).is_err());
+    // Whose certificate may have ended meanwhile, is not let in by a ticket.
+    let config = Arc::new(ca.believed(Some(&own)));
+    for _ in 0..2 {
+        let mut client = dial(weir.address(), "a.example", &config);
+        assert_eq!(ask(&mut client, "/").unwrap().text(), "a");
+        assert_eq!(client.conn.handshake_kind(), Some(HandshakeKind::Full));
+    }
+}
+
+#[test]
+fn a_broken_record_ends_the_connection_at_once() {
+    let (ca, a) = (Authority::new(), Upstream::replying("a"));
+    let own = ca.issue(&["a.example"]);
+    let weir = Weir::prepared(text(&a, &section("main")), |directory| {
+        own.write(directory, "main");
+    });
+    let mut client = dial(weir.address(), "a.example", &Arc::new(ca.believed(None)));
+    assert_eq!(ask(&mut client, "/").unwrap().text(), "a");
+    // Half of a head in a good record, and a bad one right behind it.
+    let mut records = Vec::new();
+    client.conn.writer().write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    client.conn.write_tls(&mut records).unwrap();
+    records.extend_from_slice(b"\x17\x03\x03\0\x20");
+    records.extend_from_slice(&[7; 32]);
+    client.sock.write_all(&records).unwrap();
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 0.0);
+}
+
+#[test]
+fn a_client_that_takes_nothing_does_not_keep_its_place_for_ever() {
+    let ca = Authority::new();
+    let own = ca.issue(&["a.example"]);
+    let a = Upstream::scripted(|mut peer| {
+        peer.request();
+        peer.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 1 << 30));
+        let block = vec![b'x'; 1 << 20];
+        for _ in 0..1 << 10 {
+            peer.send(&block);
+        }
+    });
+    let rules = "[policies.short.timeouts]\nexchange = \"2s\"\n";
+    let short = text(&a, &(section("main") + rules))
+        .replace("pool = \"app\"", "pool = \"app\"\npolicies = \"short\"");
+    let weir = Weir::prepared(short, |directory| own.write(directory, "main"));
+    let mut client = dial(weir.address(), "a.example", &Arc::new(ca.believed(None)));
+    // Something is unread behind the request, so that the end is waited for.
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET").unwrap();
+    a.until_requests(1);
+    weir.advance(3);
+    weir.until_metric("weir_http_refused_total{route=\"none\",reason=\"exchange_timeout\"}", 1.0);
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 0.0);
+}
+
+#[test]
+fn no_report_shows_a_secret() {
+    const SECRET: &str = "hunter2";
+    let a = Upstream::replying("a");
+    for key in [
+        "key = \"hunter2\"",
+        "key = { value = \"hunter2\" }",
+        "key = { file = \"x\", env = \"hunter2\" }",
+        "key = [\"hunter2\"]",
+        "keys = \"hunter2\"",
+        "key = { env = \"hunter2\" }",
+        "key = \"\"\"\n-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n\"\"\"",
+        "key = { env = \"A\" }\nkey = \"hunter2\"",
+        "key = \"hunter2\"\ncert = ",
+        "key = \"\"\"\nhunter2\n\"\"\"\nhosts = [",
+    ] {
+        for section in ["certificates.main", "pools.app.tls"] {
+            let directory = tempfile::tempdir().unwrap();
+            let text = format!(
+                "{}[{section}]\ncert = \"main.crt\"\n{key}\n",
+                text(&a, "scheme = \"https\"\n")
+            );
+            std::fs::write(directory.path().join("weir.toml"), &text).unwrap();
+            for format in ["human", "json"] {
+                let output =
+                    crate::harness::Spawned::run(directory.path(), &["check", "--format", format]);
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert_eq!(output.status.code(), Some(78), "{said}");
+                assert!(!said.contains(SECRET), "{key}\n{said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_session_is_resumed_with_a_ticket_unless_that_is_off() {
     let (ca, a) = (Authority::new(), Upstream::replying("a"));
     let own = ca.issue(&["a.example"]);
@@ -389,8 +509,8 @@ fn what_is_wrong_with_a_certificate_is_said_in_words() {
         (&own.cert, &locked.to_owned(), "E0105", "openssl pkey"),
         (&"nothing".to_owned(), &own.key, "E0105", "no certificate in it"),
         (&own.key, &own.key, "E0105", "no certificate in it"),
-        (&ended.cert, &ended.key, "E0105", "has ended"),
-        (&early.cert, &early.key, "E0105", "not valid yet"),
+        (&ended.cert, &ended.key, "W0108", "has ended"),
+        (&early.cert, &early.key, "W0108", "not valid yet"),
         (&soon.cert, &soon.key, "W0108", "ends in 2 days"),
     ] {
         let directory = tempfile::tempdir().unwrap();

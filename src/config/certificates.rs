@@ -9,8 +9,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::world::{World, unreadable};
-use super::{Config, Texts, Tree};
-use crate::diagnostic::{Code, Diagnostic, shown};
+use super::{Config, Texts, Tree, is_variable};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::pool::Scheme;
 use crate::tls::certificate::{Certificate, Wrong};
 use crate::tls::client::Authorities;
@@ -23,9 +23,10 @@ pub fn certificates(
     texts: &Texts,
     world: &mut World,
     config: &mut Config,
+    allow_unset: bool,
     found: &mut Vec<Diagnostic>,
 ) {
-    let mut reading = Reading { tree, texts, world, found };
+    let mut reading = Reading { tree, texts, world, allow_unset, found };
     for (name, section) in &mut config.certificates {
         let path = |key| ["certificates", name.as_str(), key];
         if section.self_signed {
@@ -35,32 +36,30 @@ pub fn certificates(
         }
         let brought = section.cert.as_ref().zip(section.key.as_ref());
         section.loaded = reading.certificate(&path("cert"), &path("key"), brought, &section.hosts);
+        if section.loaded.as_ref().is_some_and(|one| one.hosts.is_empty()) {
+            let problem =
+                "no name is in the certificate, so it would never be chosen: write `hosts`";
+            let at = reading.tree.value(&path("cert"));
+            reading.found.push(Diagnostic::new(Code::E0403, at, problem, "for which names?"));
+        }
     }
     pools(&mut reading, config);
     for (name, listener) in &mut config.listeners {
         let path = |key| ["listeners", name.as_str(), "tls", key];
         let files =
             [("client_ca", &listener.tls.client_ca), ("client_crl", &listener.tls.client_crl)];
-        let read = files.map(|(key, file)| {
-            file.as_ref().and_then(|file| reading.file(&path(key), file)).unwrap_or_default()
+        listener.tls.loaded = files.map(|(key, file)| {
+            file.as_ref().and_then(|file| reading.file(&path(key), file)).map(Into::into)
         });
-        listener.tls.loaded = read.map(Into::into);
-        if let Err(problem) = Server::new(&listener.tls, &[]) {
-            let problem = format!("{problem}: write the path of a file with PEM certificates");
-            let at = reading.tree.value(&path("client_ca"));
+        // What is missing, or could not be read, has been told.
+        let missing = listener.tls.client_ca.is_none();
+        let mut read = files.iter().zip(&listener.tls.loaded);
+        let all = !missing && read.all(|(of, read)| of.1.is_none() || read.is_some());
+        if let (true, Err(wrong)) = (all, Server::new(&listener.tls, &[])) {
+            let problem =
+                format!("{}: write the path of a file that has some, in PEM", wrong.problem);
+            let at = reading.tree.value(&path(wrong.key));
             reading.found.push(Diagnostic::new(Code::E0105, at, problem, "not usable"));
-        }
-    }
-}
-
-/// A secret that stands where only its place should must not be shown by a report, nor in a log.
-pub fn mask(tree: &Tree, texts: &mut Texts) {
-    let certificates = tree.names("certificates").into_iter();
-    let pools = tree.names("pools").into_iter();
-    let places = certificates.map(|name| vec!["certificates", name, "key"]);
-    for place in places.chain(pools.map(|name| vec!["pools", name, "tls", "key"])) {
-        if let Some((_, at)) = tree.text(&place) {
-            texts.mask(at.start..at.end);
         }
     }
 }
@@ -99,6 +98,8 @@ struct Reading<'a> {
     tree: &'a Tree,
     texts: &'a Texts,
     world: &'a mut World,
+    /// Variables that are not set are no errors.
+    allow_unset: bool,
     found: &'a mut Vec<Diagnostic>,
 }
 
@@ -123,23 +124,44 @@ impl Reading<'_> {
     /// A secret, wherever it is.
     fn secret(&mut self, at: &[&str], secret: &Secret) -> Option<Vec<u8>> {
         let variable = match secret {
-            Secret::File(file) => return self.file(at, file),
+            Secret::File(file) => return self.kept(at, file),
             Secret::Env(name) => name,
             Secret::Credential(name) => {
                 if let Some(directory) = self.world.variable(CREDENTIALS) {
-                    return self.file(at, &Path::new(&directory).join(name));
+                    return self.kept(at, &Path::new(&directory).join(name));
                 }
                 CREDENTIALS
             }
         };
         let value = self.world.variable(variable);
-        if value.is_none() && self.world.is_real() {
-            let problem =
-                format!("${} is not set: set it, or write {{ file = \"…\" }}", shown(variable));
+        if value.is_none() && self.world.is_real() && !self.allow_unset {
+            // What is no name of a variable may be the secret itself.
+            let name = if is_variable(variable) {
+                format!("${variable}")
+            } else {
+                "the variable".to_owned()
+            };
+            let problem = format!("{name} is not set: set it, or write {{ file = \"…\" }}");
             let at = self.tree.value(at);
             self.found.push(Diagnostic::new(Code::E0108, at, problem, "it holds the secret"));
         }
         value.map(String::into_bytes)
+    }
+
+    /// A file with a secret: who may not read it must not be told to let everybody.
+    fn kept(&mut self, at: &[&str], file: &Path) -> Option<Vec<u8>> {
+        let told = self.found.len();
+        let bytes = self.file(at, file);
+        for one in &mut self.found[told..] {
+            if one.problem.contains("chmod") {
+                one.problem = format!(
+                    "weir's user may not read {}: let it alone do so, as `setfacl -m u:USER:r` does, or hand the \
+                     secret over as {{ credential = \"…\" }}",
+                    file.display()
+                );
+            }
+        }
+        bytes
     }
 
     /// A certificate and its key, wherever they are.
@@ -152,9 +174,9 @@ impl Reading<'_> {
     ) -> Option<Arc<Certificate>> {
         let (cert, key) = brought?;
         let (chain, secret) = (self.file(cert_at, cert), self.secret(key_at, key));
-        match Certificate::new(&chain?, &secret?, hosts, SystemTime::now()) {
+        match Certificate::new(&chain?, &secret?, hosts) {
             Ok(certificate) => {
-                self.ends(cert_at, certificate.ends);
+                self.times(cert_at, &certificate);
                 Some(certificate.into())
             }
             Err(wrong) => {
@@ -164,16 +186,25 @@ impl Reading<'_> {
         }
     }
 
-    /// A certificate that is about to end is worth a warning.
-    fn ends(&mut self, at: &[&str], ends: SystemTime) {
-        let left = ends.duration_since(SystemTime::now()).unwrap_or_default();
-        if left < SOON {
-            let days = left.as_secs() / 86_400;
-            let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
-            let problem = format!("the certificate ends in {days}: renew it");
-            let at = self.tree.value(at);
-            self.found.push(Diagnostic::new(Code::W0108, at, problem, "ends soon"));
-        }
+    /// A certificate that is not valid, or not for long, is worth a warning. No more: one that was forgotten must not
+    /// keep everything else from starting.
+    fn times(&mut self, at: &[&str], certificate: &Certificate) {
+        let now = SystemTime::now();
+        let (problem, label) = match certificate.ends.duration_since(now) {
+            _ if now < certificate.begins => (
+                "the certificate is not valid yet: look at the clock of this machine".to_owned(),
+                "too early",
+            ),
+            Err(_) => ("the certificate has ended: renew it".to_owned(), "nobody believes it"),
+            Ok(left) if left < SOON => {
+                let days = left.as_secs() / 86_400;
+                let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+                (format!("the certificate ends in {days}: renew it"), "ends soon")
+            }
+            Ok(_) => return,
+        };
+        let at = self.tree.value(at);
+        self.found.push(Diagnostic::new(Code::W0108, at, problem, label));
     }
 
     fn wrong(&mut self, cert_at: &[&str], key_at: &[&str], wrong: Wrong) {
@@ -189,18 +220,6 @@ impl Reading<'_> {
                 "cert",
                 "what is in it is no certificate: write the path of a PEM file",
                 "none",
-            ),
-            Wrong::Early => (
-                Code::E0105,
-                "cert",
-                "the certificate is not valid yet: look at the clock of this machine",
-                "too early",
-            ),
-            Wrong::Ended => (
-                Code::E0105,
-                "cert",
-                "the certificate has ended: renew it, or remove it",
-                "no client would believe it",
             ),
             Wrong::NoKey => (
                 Code::E0105,

@@ -123,8 +123,9 @@ fn tls(
         return Ok(Some(Arc::clone(before)));
     }
     let made = Server::new(&section.tls, &shown);
-    made.map(|server| Some(Arc::new(server))).map_err(|problem| {
-        Fault::new(Code::E0105, format!("{problem}: write another"), "not usable")
+    made.map(|server| Some(Arc::new(server))).map_err(|wrong| {
+        let problem = format!("`{}`: {}: write another", wrong.key, wrong.problem);
+        Fault::new(Code::E0105, problem, "not usable")
     })
 }
 

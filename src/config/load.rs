@@ -13,7 +13,7 @@ use super::merge::{self, Defaults};
 use super::tree::{Table, Tree, Value};
 use super::variables::Variables;
 use super::world::{Seen, World};
-use super::{Config, Texts, certificates, mask, pages, read, validate};
+use super::{Config, Texts, certificates, mask, mask_lines, pages, read, validate};
 use crate::diagnostic::{Diagnostic, Report};
 
 /// What is asked for beside the file.
@@ -108,6 +108,7 @@ fn check(
         Report::new(sources, found)
     };
     if !found.is_empty() {
+        mask_lines(&mut texts);
         return Err(report(&texts, found));
     }
     mask(&tree, &mut texts);
@@ -128,7 +129,7 @@ fn check(
         found.extend(whole.into_iter().filter(|one| one.at.is_some()));
     }
     pages(&tree, &texts, world, &mut config, &mut found);
-    certificates(&tree, &texts, world, &mut config, &mut found);
+    certificates(&tree, &texts, world, &mut config, allow_unset, &mut found);
     once(&tree, &mut found);
     let report = report(&texts, found);
     if report.found().iter().any(|one| !one.code.is_warning()) {

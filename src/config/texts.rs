@@ -52,6 +52,23 @@ impl Texts {
         text.replace_range(at, &masked);
     }
 
+    /// Of each line of each text, what a look at it answers: `within` is remembered from line to line.
+    pub fn lines(
+        &self,
+        look: impl Fn(&str, &mut bool) -> Option<Range<usize>>,
+    ) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for (start, source) in self.starts.iter().zip(&self.sources) {
+            let (mut at, mut within) = (*start, false);
+            for line in source.text.split_inclusive('\n') {
+                let part = look(line, &mut within);
+                found.extend(part.map(|part| at + part.start..at + part.end));
+                at += line.len();
+            }
+        }
+        found
+    }
+
     /// Which text has this place: its name.
     pub fn file(&self, place: usize) -> Option<&str> {
         let (file, _) = self.local(&(place..place))?;

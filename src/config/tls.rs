@@ -195,8 +195,26 @@ impl Check<'_> {
         }
     }
 
+    /// A listener that sends everybody elsewhere does nothing else.
+    fn redirecting(&mut self, name: &str) {
+        for key in ["pool", "policies"] {
+            if self.tree.has(&["listeners", name, key]) {
+                let problem =
+                    format!("all requests are sent to https: remove `{key}`, or `redirect_https`");
+                let at = self.tree.key(&["listeners", name, key]);
+                let found = Diagnostic::new(Code::E0402, at, problem, "nothing comes so far");
+                self.add(
+                    found.also(self.tree.key(&["listeners", name, "redirect_https"]), "with this"),
+                );
+            }
+        }
+    }
+
     /// A listener without TLS has nothing of it.
     fn plain(&mut self, name: &str, section: &listener::Config) {
+        if section.redirect_https {
+            self.redirecting(name);
+        }
         // What is built in may be written.
         let times = section.timeouts.handshake != Timeouts::default().handshake;
         let asks = [

@@ -203,7 +203,8 @@ pub fn foreign(who: &str) -> Vec<(&'static str, &'static str)> {
 /// A path as other proxies and frameworks write it.
 pub fn path_of_others(path: &str) -> Option<(String, &'static str)> {
     if let Some(front) = path.strip_suffix('*') {
-        let front = shown(front.trim_end_matches('/'));
+        let front = front.trim_end_matches('/');
+        let front = shown(if front.is_empty() { "/" } else { front });
         return Some((
             format!("`*` stands for itself in paths: write `path_prefix = \"{front}\"`"),
             "no wildcard",

@@ -651,8 +651,8 @@ tls = { ca = "tls/internal-ca.pem", server_name = "app.internal" }
     },
     Page {
         code: Code::W0108,
-        title: "a certificate ends soon",
-        cause: "Less than 14 days are left, after which no client believes it. weir reads the files again when they \
+        title: "a certificate is not valid, or not for long",
+        cause: "It has ended, or less than 14 days are left, after which no client believes it. weir reads the files again when they \
                 change, so a new certificate needs no restart.",
         broken: r#"[certificates.main]
 cert = "tls/ends-in-3-days.crt"

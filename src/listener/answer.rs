@@ -114,6 +114,8 @@ pub async fn settle(connection: &Rc<Connection>, ended: Ended) -> Ended {
         };
         if unread || !whole {
             linger(connection).await;
+        } else if connection.transport.borrow().secured().is_some() {
+            goodbye(connection).await;
         }
         return Ended::Close;
     }
@@ -231,7 +233,9 @@ async fn linger(connection: &Connection) {
     deadline.arm(Wait::Step, LINGER);
     poll_fn(|cx| {
         let mut transport = connection.transport.borrow_mut();
-        if transport.poll_shutdown(cx).is_pending() {
+        // Of TLS, what waits for the client comes before its end.
+        if transport.poll_shutdown(cx).is_pending() && !deadline.passed(Wait::Step) {
+            transport.park();
             return Poll::Pending;
         }
         loop {
@@ -246,6 +250,21 @@ async fn linger(connection: &Connection) {
                 _ => return Poll::Ready(()),
             }
         }
+    })
+    .await;
+}
+
+/// Ends TLS, so that an answer that ends with its connection does not look cut short (RFC 8446, 6.1).
+async fn goodbye(connection: &Connection) {
+    let deadline = &connection.deadline;
+    deadline.arm(Wait::Step, LINGER);
+    poll_fn(|cx| {
+        let mut transport = connection.transport.borrow_mut();
+        if transport.poll_shutdown(cx).is_pending() && !deadline.passed(Wait::Step) {
+            transport.park();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     })
     .await;
 }

@@ -4,7 +4,7 @@
 //! counted where the kernel takes and gives them.
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -53,11 +53,12 @@ impl Tls {
 pub struct Counted {
     io: TcpStream,
     sent: u64,
+    read: u64,
 }
 
 impl From<TcpStream> for Counted {
     fn from(io: TcpStream) -> Self {
-        Self { io, sent: 0 }
+        Self { io, sent: 0, read: 0 }
     }
 }
 
@@ -89,27 +90,35 @@ impl Stream {
         self.counted().sent
     }
 
-    /// Receives. Of TLS, all that is there and fits: a record is small.
+    /// How many bytes have come since this was last asked.
+    pub fn take_read(&mut self) -> u64 {
+        match self {
+            Self::Plain(counted) => mem::take(&mut counted.read),
+            Self::Tls(tls) => mem::take(&mut tls.stream.get_mut().0.read),
+        }
+    }
+
+    /// How much TLS may hold of what the kernel does not take.
+    pub fn hold_at_most(&mut self, size: usize) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Tls(tls) => match &mut tls.stream {
+                TlsStream::Client(tls) => tls.get_mut().1.set_buffer_limit(Some(size)),
+                TlsStream::Server(tls) => tls.get_mut().1.set_buffer_limit(Some(size)),
+            },
+        }
+    }
+
+    /// Receives.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let tls = match self {
-            Self::Plain(counted) => return Pin::new(&mut counted.io).poll_read(cx, room),
-            Self::Tls(tls) => tls,
-        };
-        let begun = room.filled().len();
-        while room.remaining() > 0 {
-            let before = room.filled().len();
-            match Pin::new(&mut tls.stream).poll_read(cx, room) {
-                Poll::Ready(Ok(())) if room.filled().len() > before => {}
-                // What came before the end, or before the mistake, comes first.
-                _ if before > begun => break,
-                other => return other,
-            }
+        match self {
+            Self::Plain(counted) => Pin::new(counted).poll_read(cx, room),
+            Self::Tls(tls) => Pin::new(&mut tls.stream).poll_read(cx, room),
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Sends as much as there is room for.
@@ -278,7 +287,10 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, room)
+        let before = room.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, room);
+        self.read += (room.filled().len() - before) as u64;
+        read
     }
 }
 

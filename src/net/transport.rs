@@ -25,7 +25,6 @@ pub struct Transport {
     parked: Vec<u8>,
     outbox: Vec<u8>,
     written: usize,
-    read: u64,
     /// What of the bytes that the worker holds are this outbox's.
     held: usize,
     /// How much the kernel seems to take at once.
@@ -44,7 +43,6 @@ impl Transport {
             parked: Vec::new(),
             outbox: Vec::new(),
             written: 0,
-            read: 0,
             held: 0,
             takes: HOLDS,
             holds: HOLDS,
@@ -100,7 +98,6 @@ impl Transport {
         ready!(self.io.poll_read(cx, &mut room))?;
         let n = room.filled().len();
         buffer.fill(n);
-        self.read += n as u64;
         Poll::Ready(Ok(n))
     }
 
@@ -144,7 +141,9 @@ impl Transport {
 
     /// How much may be held for a peer that does not take it, when many of them do not.
     pub fn hold_at_most(&mut self, size: usize) {
-        self.holds = size;
+        if mem::replace(&mut self.holds, size) != size {
+            self.io.hold_at_most(size);
+        }
     }
 
     /// Whether the peer has ended or broken its side, though unread bytes may stand before that: no system call.
@@ -159,7 +158,7 @@ impl Transport {
 
     /// How many bytes have come since this was last asked.
     pub fn take_read(&mut self) -> u64 {
-        mem::take(&mut self.read)
+        self.io.take_read()
     }
 
     /// Whether all that was to be sent is with the kernel.
@@ -198,7 +197,7 @@ impl Transport {
         }
         self.empty_outbox();
         let sent = sent - head;
-        let whole = sent == data.len() + tail.len();
+        let whole = sent == data.len() + tail.len() && self.io.is_flushed();
         self.takes = if whole { self.takes * 2 } else { sent }.clamp(self.holds, BLOCK);
         self.outbox.extend_from_slice(&data[sent.min(data.len())..]);
         self.outbox.extend_from_slice(&tail[sent.saturating_sub(data.len())..]);
@@ -221,8 +220,9 @@ impl Transport {
                 n => self.written += n,
             }
         }
+        let flushed = self.io.poll_flush(cx);
         self.empty_outbox();
-        self.io.poll_flush(cx)
+        flushed
     }
 
     /// Sends what the kernel has room for, without asking the event loop, which tells of room only when a
@@ -264,6 +264,8 @@ impl Transport {
     /// Counts a large outbox among what the worker holds.
     fn count_held(&mut self) {
         let held = if self.outbox.capacity() > KEEP { self.outbox.capacity() } else { 0 };
+        // TLS has its own, of which it tells only whether it is empty.
+        let held = held + if self.io.is_flushed() { 0 } else { self.holds };
         if held != self.held {
             self.scratch.hold(held, mem::replace(&mut self.held, held));
         }

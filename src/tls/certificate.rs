@@ -37,6 +37,8 @@ pub struct Certificate {
     pub key: Arc<CertifiedKey>,
     /// The names it is chosen for, in lower case.
     pub hosts: Vec<String>,
+    /// When it begins to be valid.
+    pub begins: SystemTime,
     /// When it ends.
     pub ends: SystemTime,
     /// All of the chain; of one that weir made, its names, which is all that matters of it.
@@ -58,10 +60,6 @@ pub enum Wrong {
     BadKey,
     /// The key is another certificate's.
     OtherKey,
-    /// It is not valid yet.
-    Early,
-    /// It is not valid any more.
-    Ended,
 }
 
 impl Certificate {
@@ -69,17 +67,11 @@ impl Certificate {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn new(chain: &[u8], key: &[u8], hosts: &[String], now: SystemTime) -> Result<Self, Wrong> {
+    pub fn new(chain: &[u8], key: &[u8], hosts: &[String]) -> Result<Self, Wrong> {
         let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|_| Wrong::BadCertificate)?;
         let first = chain.first().ok_or(Wrong::NoCertificate)?;
         let said = names::read(first).ok_or(Wrong::BadCertificate)?;
-        if now < said.begins {
-            return Err(Wrong::Early);
-        }
-        if now > said.ends {
-            return Err(Wrong::Ended);
-        }
         let locked = key.windows(LOCKED.len()).any(|part| part == LOCKED);
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
             _ if locked => Wrong::LockedKey,
@@ -92,7 +84,8 @@ impl Certificate {
             _ => Wrong::BadKey,
         })?;
         let hosts = if hosts.is_empty() { said.hosts } else { lower(hosts) };
-        Ok(Self { key: Arc::new(key), hosts, ends: said.ends, identity })
+        let (begins, ends) = (said.begins, said.ends);
+        Ok(Self { key: Arc::new(key), hosts, begins, ends, identity })
     }
 
     /// Makes one for these names, valid for ten years.
@@ -105,7 +98,8 @@ impl Certificate {
             rcgen::CertificateParams::new(hosts.clone()).map_err(|_| Wrong::BadCertificate)?;
         let now = SystemTime::now();
         let ends = now + LIFE;
-        (asked.not_before, asked.not_after) = ((now - DAY).into(), ends.into());
+        let begins = now - DAY;
+        (asked.not_before, asked.not_after) = (begins.into(), ends.into());
         asked.distinguished_name.push(rcgen::DnType::CommonName, "made by weir");
         let pair = rcgen::KeyPair::generate().map_err(|_| Wrong::BadKey)?;
         let made = asked.self_signed(&pair).map_err(|_| Wrong::BadCertificate)?;
@@ -113,7 +107,7 @@ impl Certificate {
         let key = CertifiedKey::from_der(vec![made.der().clone()], key, &provider())
             .map_err(|_| Wrong::BadKey)?;
         let identity = hosts.join(" ").into_bytes();
-        Ok(Self { key: Arc::new(key), hosts, ends, identity })
+        Ok(Self { key: Arc::new(key), hosts, begins, ends, identity })
     }
 }
 

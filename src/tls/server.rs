@@ -13,7 +13,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::server::{
+    NoServerSessionStorage, ProducesTickets, VerifierBuilderError, WebPkiClientVerifier,
+};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use schemars::JsonSchema;
@@ -43,9 +45,9 @@ pub struct Config {
     pub session_tickets: Tickets,
     /// A client asks for a name that no certificate has: "reject" it, or show the "first-certificate".
     pub unknown_sni: UnknownSni,
-    /// What is in `client_ca` and `client_crl`, once they have been read.
+    /// What is in `client_ca` and `client_crl`; `None`: that was not read.
     #[serde(skip)]
-    pub loaded: [Arc<[u8]>; 2],
+    pub loaded: [Option<Arc<[u8]>>; 2],
 }
 
 /// A version of TLS.
@@ -111,14 +113,12 @@ impl Server {
     /// For these certificates; the first one is for clients that ask for no name.
     ///
     /// # Errors
-    /// A sentence: what is wrong with the authorities, or with the lists of revoked certificates.
-    pub fn new(section: &Config, certificates: &[Arc<Certificate>]) -> Result<Self, String> {
+    /// What is wrong with the authorities, or with the lists of revoked certificates.
+    pub fn new(section: &Config, certificates: &[Arc<Certificate>]) -> Result<Self, Wrong> {
         let provider = with(section.ciphers);
-        let tickets = if section.session_tickets.0 {
-            Some(aws_lc_rs::Ticketer::new().map_err(|error| error.to_string())?)
-        } else {
-            None
-        };
+        // Who resumes is not asked for its certificate again, which may have ended since.
+        let may_resume = section.session_tickets.0 && section.client_auth == ClientAuth::Off;
+        let tickets = may_resume.then(aws_lc_rs::Ticketer::new).transpose().map_err(builtin)?;
         let verifier = verifier(section, &provider)?;
         let configs = certificates.iter().map(|certificate| {
             let (key, verifier) = (&certificate.key, verifier.as_ref());
@@ -128,7 +128,11 @@ impl Server {
         let mut names = HashMap::new();
         for (at, certificate) in certificates.iter().enumerate() {
             for host in &certificate.hosts {
-                names.entry(host.clone()).or_insert(at);
+                // Of two with one name, the one that ends later: a renewal.
+                let best = names.entry(host.clone()).or_insert(at);
+                if certificate.ends > certificates[*best].ends {
+                    *best = at;
+                }
             }
         }
         let made_of = (section.clone(), certificates.to_vec());
@@ -157,6 +161,20 @@ impl Server {
             (None, UnknownSni::Reject) => None,
         }
     }
+}
+
+/// What is wrong with TLS of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The key whose file it is.
+    pub key: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Nothing of the operator's.
+fn builtin(error: rustls::Error) -> Wrong {
+    Wrong { key: "tls", problem: error.to_string() }
 }
 
 impl PartialEq for Server {
@@ -188,13 +206,13 @@ fn one(
     key: &Arc<CertifiedKey>,
     verifier: Option<&Arc<dyn ClientCertVerifier>>,
     tickets: Option<&Arc<dyn ProducesTickets>>,
-) -> Result<ServerConfig, String> {
+) -> Result<ServerConfig, Wrong> {
     const ALL: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
     let newest = section.min_version == Version::Tls13 || section.ciphers == Ciphers::Modern;
     let versions = if newest { &ALL[..1] } else { ALL };
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(versions)
-        .map_err(|error| error.to_string())?;
+        .map_err(builtin)?;
     let builder = match verifier {
         Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
         None => builder.with_no_client_auth(),
@@ -211,23 +229,39 @@ fn one(
     Ok(config)
 }
 
-/// Who looks at clients' certificates.
+/// Who looks at clients' certificates; `None`: nobody is asked for one.
 fn verifier(
     section: &Config,
     provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
-    let [authorities, revoked] = &section.loaded;
-    if section.client_auth == ClientAuth::Off || authorities.is_empty() {
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, Wrong> {
+    if section.client_auth == ClientAuth::Off {
         return Ok(None);
     }
+    let [authorities, revoked] = &section.loaded;
+    let wrong = |key, problem: &str| Wrong { key, problem: problem.to_owned() };
     let mut roots = RootCertStore::empty();
-    for authority in CertificateDer::pem_slice_iter(authorities) {
-        let authority = authority.map_err(|_| "`client_ca` is no PEM file".to_owned())?;
-        roots.add(authority).map_err(|error| format!("`client_ca`: {error}"))?;
+    for authority in CertificateDer::pem_slice_iter(authorities.as_deref().unwrap_or_default()) {
+        let added = authority.map(|authority| roots.add(authority));
+        if !matches!(added, Ok(Ok(()))) {
+            return Err(wrong("client_ca", "what is in it is no certificate"));
+        }
     }
-    let revoked = CertificateRevocationListDer::pem_slice_iter(revoked);
-    let revoked = revoked.collect::<Result<Vec<_>, _>>();
-    let revoked = revoked.map_err(|_| "`client_crl` is no PEM file".to_owned())?;
+    if roots.is_empty() {
+        return Err(wrong("client_ca", "no authority is in it, so no client could come"));
+    }
+    let revoked = match revoked.as_deref() {
+        None => Vec::new(),
+        // In DER, as they are published.
+        Some(bytes @ [0x30, ..]) => vec![CertificateRevocationListDer::from(bytes.to_vec())],
+        Some(bytes) => {
+            let lists = CertificateRevocationListDer::pem_slice_iter(bytes);
+            let lists = lists.collect::<Result<Vec<_>, _>>().unwrap_or_default();
+            if lists.is_empty() {
+                return Err(wrong("client_crl", "no list of revoked certificates is in it"));
+            }
+            lists
+        }
+    };
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = builder.with_crls(revoked).only_check_end_entity_revocation();
@@ -236,5 +270,10 @@ fn verifier(
         ClientAuth::Optional => builder.allow_unauthenticated(),
         _ => builder,
     };
-    builder.build().map(Some).map_err(|error| format!("`client_ca`: {error}"))
+    builder.build().map(Some).map_err(|error| match error {
+        VerifierBuilderError::InvalidCrl(_) => {
+            wrong("client_crl", "what is in it is no list of revoked certificates")
+        }
+        _ => wrong("client_ca", "its certificates cannot be used"),
+    })
 }

@@ -40,7 +40,8 @@ impl<'de> Deserialize<'de> for Secret {
                     Some("file") => Secret::File(map.next_value()?),
                     Some("env") => Secret::Env(map.next_value()?),
                     Some("credential") => Secret::Credential(map.next_value()?),
-                    _ => return Err(wrong()),
+                    Some(_) => return Err(wrong()),
+                    None => return Err(de::Error::missing_field("file")),
                 };
                 if map.next_key::<String>()?.is_some() { Err(wrong()) } else { Ok(found) }
             }
