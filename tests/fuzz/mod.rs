@@ -12,6 +12,7 @@ mod mutate;
 mod passed;
 mod paths;
 mod plain;
+mod proxy_headers;
 mod requests;
 mod responses;
 mod wire;
