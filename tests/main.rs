@@ -33,6 +33,7 @@ mod reload;
 mod retries;
 mod routing;
 mod schema;
+mod sessions;
 mod sizes;
 mod smuggling;
 mod timeouts;

@@ -93,6 +93,7 @@ fn promtool_finds_nothing_to_complain_about() {
 fn the_exposition_is_well_formed() {
     let a = Upstream::replying("a");
     let secured = "[listeners.tls]\naddress = \"127.0.0.1:0\"\nprotocol = \"https\"\npool = \"app\"\n\
+                   [listeners.raw]\naddress = \"127.0.0.1:0\"\nprotocol = \"tcp\"\npool = \"app\"\n\
                    [certificates.own]\nself_signed = true\nhosts = [\"localhost\"]\n";
     let weir = Weir::start(one_pool(&[&a]) + secured);
     weir.get("/");
@@ -100,6 +101,10 @@ fn the_exposition_is_well_formed() {
     let address = weir.process().address("tls").unwrap();
     assert_eq!(Client::connect(address).send("GET / HTTP/1.1\r\n\r\n").answer().status, 400);
     weir.until_metric("weir_tls_handshakes_total", 1.0);
+    // And one that is no HTTP.
+    let address = weir.process().address("raw").unwrap();
+    assert_eq!(Client::connect(address).send("GET / HTTP/1.1\r\n\r\n").answer().status, 200);
+    weir.until_metric("weir_l4_sessions_total", 1.0);
     // A request is counted when its answer has been written.
     weir.until_metric("weir_http_requests_total", 1.0);
     let text = weir.scrape();

@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
+use crate::route::Target;
 use crate::runtime::process::Process;
 use crate::runtime::{Blueprint, Plan};
 
 /// What is said of a configuration.
 pub struct Banner {
     title: String,
-    /// Each with its number of routes.
-    listeners: Vec<(Plan, usize)>,
+    /// Each with what becomes of who comes there.
+    listeners: Vec<(Plan, String)>,
     pools: Vec<(String, usize)>,
 }
 
@@ -24,8 +25,18 @@ impl Banner {
         let routes = |plan: &Plan| {
             let router = snapshot.routers.get(plan.listener.id).and_then(Option::as_ref);
             let routes = router.map_or(&[][..], |router| router.routes());
-            // The listener's own pool is no route of the file.
-            routes.iter().filter(|route| snapshot.routes.contains_key(&route.name)).count()
+            let own = router.and_then(|router| router.own()).map(|route| &route.target);
+            match own {
+                Some(Target::Redirect(_)) => "to https".to_owned(),
+                Some(Target::Pool(pool)) if !plan.settings.protocol.is_http() => {
+                    format!("to {}", pool.name)
+                }
+                // The listener's own pool is no route of the file.
+                _ => plural(
+                    routes.iter().filter(|route| snapshot.routes.contains_key(&route.name)).count(),
+                    "route",
+                ),
+            }
         };
         let pools = snapshot.pools.values();
         Self {
@@ -48,7 +59,7 @@ impl Banner {
             let name = &plan.settings.name;
             let bound = process.address(name).filter(|_| plan.address.port() == 0);
             let address = bound.map_or_else(|| plan.address.to_string(), |bound| bound.to_string());
-            text.push_str(&format!("  {name:<width$}  {address}  {}\n", plural(*routes, "route")));
+            text.push_str(&format!("  {name:<width$}  {address}  {routes}\n"));
         }
         text.push_str(&format!("  {:<width$}  {}\n", "pools", self.pools()));
         if let Some(address) = process.metrics_address() {

@@ -27,6 +27,7 @@ templates! {
     "websocket" "4-websocket.toml" "WebSocket, server-sent events, long polling";
     "public" "5-public.toml" "limits against strangers";
     "https" "7-https.toml" "TLS: certificates by name, https to endpoints";
+    "l4" "8-l4.toml" "what is no HTTP: raw TCP, the inside of TLS";
     "behind-proxy" "6-behind-proxy.toml" "behind another proxy, a CDN, a cloud load balancer";
 }
 

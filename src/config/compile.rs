@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 use super::{Config, pools};
 use crate::diagnostic::{Code, Fault};
-use crate::listener::{self, Listener, Protocol, Settings};
+use crate::listener::{self, Listener, Settings};
 use crate::policy::{self, Policy};
 use crate::pool::Pool;
 use crate::route::redirect::Redirect;
 use crate::route::{Route, Router, Target};
 use crate::runtime::{Blueprint, Plan};
 use crate::snapshot::Snapshot;
-use crate::telemetry::http::{ListenerMetrics, RouteMetrics};
+use crate::telemetry::http::RouteMetrics;
+use crate::telemetry::listener::ListenerMetrics;
 use crate::tls::certificate::Certificate;
 use crate::tls::server::Server;
 use crate::unit::Name;
@@ -110,19 +111,19 @@ fn tls(
     certificates: &BTreeMap<Name, Arc<Certificate>>,
     before: Option<&Arc<Server>>,
 ) -> Result<Option<Arc<Server>>, Fault> {
-    if section.protocol != Protocol::Https {
+    if !section.protocol.is_secured() {
         return Ok(None);
     }
-    let named = &section.tls.certificates;
+    let (named, http) = (&section.tls.certificates, section.protocol.is_http());
     let shown: Vec<Arc<Certificate>> = if named.is_empty() {
         certificates.values().cloned().collect()
     } else {
         named.iter().filter_map(|name| certificates.get(name).cloned()).collect()
     };
-    if let Some(before) = before.filter(|before| before.is_of(&section.tls, &shown)) {
+    if let Some(before) = before.filter(|before| before.is_of(&section.tls, &shown, http)) {
         return Ok(Some(Arc::clone(before)));
     }
-    let made = Server::new(&section.tls, &shown);
+    let made = Server::new(&section.tls, &shown, http);
     made.map(|server| Some(Arc::new(server))).map_err(|wrong| {
         let problem = format!("`{}`: {}: write another", wrong.key, wrong.problem);
         Fault::new(Code::E0105, problem, "not usable")
@@ -175,7 +176,8 @@ impl Making<'_> {
         }
         for (route, section) in &self.config.routes {
             let target = Target::new(route, section, self.pools);
-            let (Some(target), true) = (target, section.belongs_to(name)) else { continue };
+            let theirs = listener.protocol.is_http() && section.belongs_to(name);
+            let (Some(target), true) = (target, theirs) else { continue };
             let own = section.own();
             let named = listener.policies.iter().chain(&*section.policies);
             let named = named.filter_map(|name| self.config.policies.get(name));

@@ -32,6 +32,7 @@ mod print;
 mod read;
 mod routes;
 mod secrets;
+mod sessions;
 mod show;
 mod syntax;
 mod texts;

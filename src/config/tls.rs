@@ -26,7 +26,7 @@ impl Check<'_> {
         for (name, section) in &config.listeners {
             self.names_of_tls(name);
             self.proxied(name, section);
-            if section.protocol == Protocol::Https {
+            if section.protocol.is_secured() {
                 self.secured(name, section);
             } else {
                 self.plain(name, section);
@@ -156,11 +156,6 @@ impl Check<'_> {
             let at = self.tree.value(&["listeners", name, "protocol"]);
             self.add(Diagnostic::new(Code::E0404, at, problem, "what would it show?"));
         }
-        if section.redirect_https {
-            let problem = "this listener speaks https already: remove `redirect_https`";
-            let at = self.tree.key(&["listeners", name, "redirect_https"]);
-            self.add(Diagnostic::new(Code::E0402, at, problem, "leads in a circle"));
-        }
         let sure = !self.tree.is_wrong(&["listeners", name, "tls"], self.found);
         if sure && tls.client_auth != ClientAuth::Off && tls.client_ca.is_none() {
             let problem = "somebody has signed the certificates of clients: write `client_ca`, the path of a PEM file";
@@ -223,8 +218,12 @@ impl Check<'_> {
         ];
         for (_, path) in asks.into_iter().filter(|(asks, _)| *asks) {
             let key = path.last().copied().unwrap_or_default();
+            let (has, with) = match section.protocol {
+                Protocol::Tcp => ("a tcp", "tls"),
+                _ => ("an http", "https"),
+            };
             let problem = format!(
-                "an http listener has no TLS: write `protocol = \"https\"`, or remove `{key}`"
+                "{has} listener has no TLS: write `protocol = \"{with}\"`, or remove `{key}`"
             );
             let at = self.tree.key(path);
             self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
@@ -237,7 +236,7 @@ impl Check<'_> {
         if self.found.iter().any(|one| !one.code.is_warning()) {
             return;
         }
-        let secured = config.listeners.values().filter(|one| one.protocol == Protocol::Https);
+        let secured = config.listeners.values().filter(|one| one.protocol.is_secured());
         let used: BTreeSet<&Name> = secured
             .flat_map(|one| config.certificates.keys().filter(|name| shows(one, name)))
             .collect();

@@ -23,6 +23,7 @@ pub fn validate(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     check.policies();
     check.pools();
     check.tls();
+    check.sessions();
     limits(tree, config, check.found);
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::begin::{self, Begun};
 use super::clients::Counted;
 use super::pauses::{Cause, News};
-use super::{Listener, http1};
+use super::{Listener, http1, session};
 use crate::net::descriptors::{Descriptor, is_shortage};
 use crate::net::places::{Place, Places};
 use crate::net::stream::Stream;
@@ -169,8 +169,12 @@ fn serve(
             let Open { listener, local, .. } = &open;
             // In a box of its own: the connection outlives it.
             let begun = Box::pin(begin::begin(local, listener, &settings, stream, peer)).await;
+            let Some(begun) = begun else { return };
+            if !settings.protocol.is_http() {
+                return Box::pin(session::serve(local, listener, &settings, begun)).await;
+            }
             drop(settings);
-            let Some(Begun { stream, peer, counted: _counted }) = begun else { return };
+            let Begun { stream, peer, counted: _counted } = begun;
             let connection = http1::Connection::new(local, listener, stream, peer);
             http1::serve(local, listener, connection).await;
         });
@@ -260,7 +264,7 @@ mod tests {
     use super::*;
     use crate::listener::Settings;
     use crate::telemetry::access_log;
-    use crate::telemetry::http::ListenerMetrics;
+    use crate::telemetry::listener::ListenerMetrics;
     use crate::unit::Name;
 
     /// Nothing from the wire panics, so a bug is made here.

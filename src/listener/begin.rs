@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::clients::Counted;
-use super::{Listener, ProxyProtocol, Settings, handshake};
+use super::{Listener, Protocol, ProxyProtocol, Settings, handshake};
 use crate::net::deadline::Wait;
 use crate::net::proxy_protocol::{self, Begins, Header};
 use crate::net::stream::Stream;
@@ -28,9 +28,9 @@ pub struct Begun {
     pub counted: Option<Counted>,
 }
 
-/// Whether anything comes before HTTP.
+/// Whether it is not HTTP from the first byte on.
 pub fn is_needed(settings: &Settings) -> bool {
-    settings.tls.is_some() || settings.proxy_protocol != ProxyProtocol::Off
+    settings.protocol != Protocol::Http || settings.proxy_protocol != ProxyProtocol::Off
 }
 
 /// Goes through what comes before HTTP. `None`: it came otherwise, or not in time; that is counted.

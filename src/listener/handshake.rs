@@ -14,7 +14,7 @@ use super::Listener;
 use super::begin::within;
 use crate::net::stream::{Counted, Secured, Stream, Tls};
 use crate::proxy::Local;
-use crate::telemetry::http::Handshake;
+use crate::telemetry::listener::Handshake;
 use crate::tls::server::Server;
 use crate::tls::subject;
 

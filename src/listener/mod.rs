@@ -14,7 +14,7 @@ use crate::message::head::Head;
 use crate::net::address::Listen;
 use crate::net::leaving::Leaving;
 use crate::net::places::Places;
-use crate::telemetry::http::ListenerMetrics;
+use crate::telemetry::listener::ListenerMetrics;
 use crate::tls::server::{self, Server};
 use crate::unit::{Cidr, Name, OneOrMany};
 
@@ -28,6 +28,7 @@ mod http1;
 pub mod limits;
 mod origin;
 mod pauses;
+mod session;
 pub mod timeouts;
 mod traffic;
 mod tunnel;
@@ -45,7 +46,7 @@ use timeouts::Timeouts;
 pub struct Config {
     /// Address to listen on: ":8080" (every interface), "127.0.0.1:8080", "[::1]:8080"; port 0 = any free one.
     pub address: Listen,
-    /// What is spoken: "http", or "https".
+    /// What is spoken: "http", "https", or nothing that weir knows: "tcp", or "tls", of which the inside is carried on.
     #[serde(default)]
     pub protocol: Protocol,
     /// TLS, for "https".
@@ -107,6 +108,20 @@ pub enum Protocol {
     #[default]
     Http,
     Https,
+    Tcp,
+    Tls,
+}
+
+impl Protocol {
+    /// Whether requests come.
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether it begins with a handshake.
+    pub const fn is_secured(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
 }
 
 /// A listener as workers see it.
@@ -142,9 +157,11 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How much clients may send.
     pub limits: Limits,
+    /// What is spoken.
+    pub protocol: Protocol,
     /// Whether a header of the PROXY protocol comes first.
     pub proxy_protocol: ProxyProtocol,
-    /// What is spoken below HTTP.
+    /// What is spoken below that.
     pub tls: Option<Arc<Server>>,
 }
 
@@ -168,6 +185,7 @@ impl Settings {
             underscore_headers: section.underscore_headers,
             timeouts: section.timeouts,
             limits: section.limits,
+            protocol: section.protocol,
             proxy_protocol: section.proxy_protocol,
             tls,
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::net::transport::Transport;
 use crate::proxy::Local;
-use crate::telemetry::http::ListenerShard;
+use crate::telemetry::listener::ListenerShard;
 
 /// The measures of one connection.
 #[derive(Default)]

@@ -1,15 +1,19 @@
-//! A client's connection that has switched protocols: a tunnel to the endpoint, until either end of it ends.
+//! A tunnel between a client and an endpoint, until either end of it ends: of a connection that has switched protocols,
+//! or of a session.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::mem;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::http1::Connection;
 use crate::h1::write;
 use crate::message::body::Body;
-use crate::net::deadline::Wait;
+use crate::net::deadline::{Deadline, Wait};
 use crate::net::relay::{Relay, Side, Wanted};
+use crate::net::transport::Transport;
 use crate::proxy::error::Error;
 use crate::proxy::finish::Tracked;
 
@@ -30,24 +34,70 @@ impl Drop for Tunnel {
     }
 }
 
+/// How long a tunnel waits.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// For either side to say something.
+    pub stream_idle: Duration,
+    /// For the endpoint to take something.
+    pub idle: Duration,
+    /// For the client to take something.
+    pub write: Duration,
+}
+
+/// Bytes that were carried.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carried {
+    /// From the client.
+    pub up: u64,
+    /// To the client.
+    pub down: u64,
+}
+
 /// Carries bytes both ways behind a 101, which is passed on first.
 pub async fn run(connection: &Rc<Connection>, tracked: &mut Tracked) {
     let stream_idle = tracked.become_stream();
     let (idle, write) = (tracked.idle(), connection.terms.borrow().timeouts.write.get());
     let Some(reply) = &mut tracked.reply else { return };
-    let mut tunnel = Tunnel { body: mem::take(&mut reply.body), ended: false };
-    write::interim(&reply.head, connection.transport.borrow_mut().outbox());
+    let body = mem::take(&mut reply.body);
+    let client = &connection.transport;
+    write::interim(&reply.head, client.borrow_mut().outbox());
     let deadline = &connection.deadline;
     deadline.disarm(Wait::End);
+    let (patience, mut carried) = (Patience { stream_idle, idle, write }, Carried::default());
+    // Whether it is cut is looked at by who serves the connection.
+    let ended = carry(client, body, deadline, patience, || false, &mut carried).await;
+    tracked.sent = carried.down;
+    match ended {
+        Ok(()) => tracked.ended = true,
+        Err(error) => tracked.fail(error),
+    }
+}
+
+/// Carries bytes both ways between a client and the connection to an endpoint, until both directions have ended.
+///
+/// # Errors
+/// Why it ended otherwise. What broke on one side was made to look so on the other.
+pub async fn carry(
+    client: &RefCell<Transport>,
+    body: Body,
+    deadline: &Deadline,
+    patience: Patience,
+    is_cut: impl Fn() -> bool,
+    carried: &mut Carried,
+) -> Result<(), Error> {
+    let Patience { stream_idle, idle, write } = patience;
+    let mut tunnel = Tunnel { body, ended: false };
     deadline.arm(Wait::Step, stream_idle);
     let (mut relay, mut seen) = (Relay::default(), (0, Wanted::Nothing));
     let ended = poll_fn(|cx| {
-        let mut client = connection.transport.borrow_mut();
+        let mut client = client.borrow_mut();
         let Some(endpoint) = tunnel.body.tunnel() else {
             client.reset_on_close();
             return Poll::Ready(Err(Error::Truncated));
         };
-        let carried = relay.poll(&mut client, endpoint, cx);
+        let moved = relay.poll(&mut client, endpoint, cx);
+        (carried.up, carried.down) = (relay.up.bytes, relay.down.bytes);
         if deadline.passed(Wait::Step) {
             // The event loop tells of room late, as in an answer.
             client.flush_now();
@@ -65,10 +115,11 @@ pub async fn run(connection: &Rc<Connection>, tracked: &mut Tracked) {
                 },
             );
         }
-        let broken = match carried {
+        let broken = match moved {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
             Poll::Ready(Err(Side::Client)) => Error::ClientGone,
             Poll::Ready(Err(Side::Endpoint)) => Error::Truncated,
+            Poll::Pending if is_cut() => Error::Stopped,
             Poll::Pending if !deadline.passed(Wait::Step) => return Poll::Pending,
             Poll::Pending if wanted == Wanted::Client => Error::WriteTimeout,
             // A silence ends a tunnel, and looks like an end.
@@ -81,9 +132,5 @@ pub async fn run(connection: &Rc<Connection>, tracked: &mut Tracked) {
     })
     .await;
     tunnel.ended = true;
-    tracked.sent = relay.down.bytes;
-    match ended {
-        Ok(()) => tracked.ended = true,
-        Err(error) => tracked.fail(error),
-    }
+    ended
 }

@@ -68,7 +68,7 @@ pub async fn forward(
 }
 
 /// An endpoint, and its pool: the first of those that fall back to one another which has one to offer.
-fn pick<'a>(
+pub fn pick<'a>(
     local: &Local,
     first: &'a Pool,
     tries: &Tries,
@@ -93,7 +93,7 @@ fn may_retry(outcome: Outcome, tries: &Tries, idempotent: bool) -> bool {
 }
 
 /// Attempts in all.
-const ATTEMPTS: usize = 3;
+pub const ATTEMPTS: usize = 3;
 /// Attempts that an endpoint may have acted on.
 const ACTED: usize = 2;
 

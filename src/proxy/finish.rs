@@ -99,7 +99,7 @@ pub fn refused(local: &Local, x: &Exchange, error: Error) {
 }
 
 /// The class of a failure, for the access log.
-fn result(row: &Row) -> &'static str {
+pub fn result(row: &Row) -> &'static str {
     match row.error {
         Error::NoEndpoint => "no_endpoint",
         Error::ClientGone => "client_gone",

@@ -28,6 +28,7 @@ pub mod error;
 pub mod finish;
 pub mod http;
 mod max_forwards;
+pub mod session;
 mod tunnel;
 
 /// What all workers share, and the control runtime.

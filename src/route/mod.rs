@@ -316,6 +316,11 @@ impl Router {
         self.fallback = Some(self.push(route));
     }
 
+    /// What takes what matches no route.
+    pub fn own(&self) -> Option<&Arc<Route>> {
+        self.fallback.map(|id| &self.routes[id.0 as usize])
+    }
+
     /// The route of a request. Allocates nothing, but for parameters of a query that are escaped.
     pub fn find(&self, x: &Exchange) -> Option<RouteId> {
         let (host, path) = (x.head.slice(x.head.host), x.head.slice(x.head.path));

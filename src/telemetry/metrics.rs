@@ -92,6 +92,9 @@ metrics! {
     TLS_HANDSHAKE_DURATION = Histogram "weir_tls_handshake_duration_seconds"
         "Time of TLS handshakes that came to a connection.";
     TLS_EXPIRY = Gauge "weir_tls_certificate_expiry_timestamp_seconds" "When the certificate ends.";
+    L4_SESSIONS = Counter "weir_l4_sessions_total"
+        "Sessions of tcp and tls listeners that are over, by result.";
+    L4_DURATION = Histogram "weir_l4_session_duration_seconds" "How long they lasted.";
     HTTP_REQUESTS = Counter "weir_http_requests_total"
         "Requests answered, by whoever answered; code 0: the client left first.";
     HTTP_DURATION = Histogram "weir_http_request_duration_seconds"

@@ -4,6 +4,7 @@
 pub mod access_log;
 pub mod counter;
 pub mod http;
+pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod output;

@@ -106,15 +106,19 @@ pub struct Server {
     /// Which of them a name or an address has; "*.example.com" stands for one label more.
     names: HashMap<String, usize>,
     unknown: UnknownSni,
-    made_of: (Config, Vec<Arc<Certificate>>),
+    made_of: (Config, Vec<Arc<Certificate>>, bool),
 }
 
 impl Server {
-    /// For these certificates; the first one is for clients that ask for no name.
+    /// For these certificates; the first one is for clients that ask for no name. `http`: what is spoken inside.
     ///
     /// # Errors
     /// What is wrong with the authorities, or with the lists of revoked certificates.
-    pub fn new(section: &Config, certificates: &[Arc<Certificate>]) -> Result<Self, Wrong> {
+    pub fn new(
+        section: &Config,
+        certificates: &[Arc<Certificate>],
+        http: bool,
+    ) -> Result<Self, Wrong> {
         let provider = with(section.ciphers);
         // Who resumes is not asked for its certificate again, which may have ended since.
         let may_resume = section.session_tickets.0 && section.client_auth == ClientAuth::Off;
@@ -122,7 +126,11 @@ impl Server {
         let verifier = verifier(section, &provider)?;
         let configs = certificates.iter().map(|certificate| {
             let (key, verifier) = (&certificate.key, verifier.as_ref());
-            one(section, &provider, key, verifier, tickets.as_ref()).map(Arc::new)
+            let mut config = one(section, &provider, key, verifier, tickets.as_ref())?;
+            if http {
+                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            }
+            Ok(Arc::new(config))
         });
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
         let mut names = HashMap::new();
@@ -135,13 +143,13 @@ impl Server {
                 }
             }
         }
-        let made_of = (section.clone(), certificates.to_vec());
+        let made_of = (section.clone(), certificates.to_vec(), http);
         Ok(Self { configs, names, unknown: section.unknown_sni, made_of })
     }
 
     /// Whether it was made of the same.
-    pub fn is_of(&self, section: &Config, certificates: &[Arc<Certificate>]) -> bool {
-        self.made_of.0 == *section && self.made_of.1 == certificates
+    pub fn is_of(&self, section: &Config, certificates: &[Arc<Certificate>], http: bool) -> bool {
+        self.made_of.0 == *section && self.made_of.1 == certificates && self.made_of.2 == http
     }
 
     /// What is spoken with a client that asks for this name at this address. `None`: nothing.
@@ -179,7 +187,7 @@ fn builtin(error: rustls::Error) -> Wrong {
 
 impl PartialEq for Server {
     fn eq(&self, other: &Self) -> bool {
-        self.is_of(&other.made_of.0, &other.made_of.1)
+        self.made_of == other.made_of
     }
 }
 
@@ -219,7 +227,6 @@ fn one(
     };
     let resolver = SingleCertAndKey::from(Arc::clone(key));
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Sessions live with the client, or not at all: a store would be a lock between workers.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     match tickets {

@@ -1,0 +1,202 @@
+//! Listeners that carry connections as they are: raw TCP, and the inside of TLS.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+
+use weir::runtime::process::Reloaded;
+
+use crate::harness::pki::{Authority, dial};
+use crate::harness::{Peer, Upstream, Weir, refusing, until};
+
+/// A tcp listener in front of these, and this below it.
+fn text(endpoints: &[&dyn std::fmt::Display], more: &str) -> String {
+    let endpoints: Vec<String> = endpoints.iter().map(|e| format!("\"{e}\"")).collect();
+    format!(
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocol = \"tcp\"\npool = \"app\"\n{more}\
+         [pools.app]\nendpoints = [{}]\n",
+        endpoints.join(", ")
+    )
+}
+
+/// Says its name, then says again whatever is said, until nothing more is.
+fn echo(name: &'static str) -> Upstream {
+    Upstream::scripted(move |mut peer| {
+        peer.send(name);
+        echo_all(&mut peer);
+    })
+}
+
+fn echo_all(peer: &mut Peer) {
+    let mut block = vec![0; 64 * 1024];
+    while let Ok(read) = peer.stream.read(&mut block)
+        && read > 0
+    {
+        peer.send(&block[..read]);
+    }
+}
+
+fn connect(weir: &Weir) -> TcpStream {
+    let stream = TcpStream::connect(weir.address()).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    stream
+}
+
+fn word(stream: &mut impl Read, length: usize) -> String {
+    let mut word = vec![0; length];
+    stream.read_exact(&mut word).unwrap();
+    String::from_utf8(word).unwrap()
+}
+
+fn ended(weir: &Weir, result: &str, count: f64) {
+    weir.until_metric(
+        &format!("weir_l4_sessions_total{{listener=\"web\",result=\"{result}\"}}"),
+        count,
+    );
+}
+
+#[test]
+fn every_byte_is_carried_both_ways_and_each_direction_ends_on_its_own() {
+    let a = echo("a");
+    let weir = Weir::start(text(&[&a], ""));
+    let mut client = connect(&weir);
+    // The endpoint speaks first.
+    assert_eq!(word(&mut client, 1), "a");
+    let said: String =
+        (0..3_000_000).map(|at| char::from(b'a' + ((at / 251 + at) % 26) as u8)).collect();
+    let sent = said.clone();
+    let mut writer = client.try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        writer.write_all(sent.as_bytes()).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).unwrap();
+    writing.join().unwrap();
+    assert!(heard == said);
+    ended(&weir, "ok", 1.0);
+    weir.until_metric("weir_l4_session_duration_seconds_count{listener=\"web\"}", 1.0);
+    weir.until_metric("weir_listener_received_bytes_total{listener=\"web\"}", 3_000_000.0);
+    weir.until_metric("weir_listener_sent_bytes_total{listener=\"web\"}", 3_000_001.0);
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 0.0);
+    weir.until_metric("weir_pool_connections{pool=\"app\"", 0.0);
+}
+
+#[test]
+fn sessions_are_balanced_and_a_dead_endpoint_costs_nothing() {
+    let (a, b, dead) = (echo("a"), echo("b"), refusing());
+    let weir = Weir::start(text(&[&a, &dead, &b], ""));
+    let mut open = Vec::new();
+    for _ in 0..12 {
+        let mut client = connect(&weir);
+        let name = word(&mut client, 1);
+        open.push((client, name));
+    }
+    for name in ["a", "b"] {
+        let count = open.iter().filter(|(_, one)| one == name).count();
+        assert!(count >= 4, "{count} of 12 to {name}");
+    }
+    drop(open);
+    ended(&weir, "ok", 12.0);
+    // Nobody at all: the client is told by a reset.
+    assert_eq!(weir.reload(text(&[&dead], "")), Reloaded::Accepted);
+    assert!(connect(&weir).read(&mut [0]).is_err());
+    ended(&weir, "upstream_error", 1.0);
+}
+
+#[test]
+fn a_break_of_one_side_is_a_break_for_the_other() {
+    let a = Upstream::scripted(|mut peer| {
+        peer.send("a");
+        peer.read();
+        peer.reset();
+    });
+    let weir = Weir::start(text(&[&a], ""));
+    let mut client = connect(&weir);
+    assert_eq!(word(&mut client, 1), "a");
+    client.write_all(b"x").unwrap();
+    assert!(client.read(&mut [0]).is_err(), "a reset");
+    ended(&weir, "upstream_error", 1.0);
+    let b = echo("b");
+    weir.reload(text(&[&b], ""));
+    let mut client = connect(&weir);
+    assert_eq!(word(&mut client, 1), "b");
+    socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(client);
+    until("the endpoint's connection ends", || b.open() == 0);
+    ended(&weir, "client_gone", 1.0);
+}
+
+#[test]
+fn a_silence_ends_a_session_and_reloads_do_not() {
+    let a = echo("a");
+    let rules = "policies = \"short\"\n[policies.short.timeouts]\nstream_idle = \"60s\"\n";
+    let weir = Weir::start(text(&[&a], rules));
+    let mut client = connect(&weir);
+    assert_eq!(word(&mut client, 1), "a");
+    for _ in 0..3 {
+        weir.advance(50);
+        client.write_all(b"still").unwrap();
+        assert_eq!(word(&mut client, 5), "still");
+        assert_eq!(weir.reload(text(&[&a], rules) + "slow_start = \"3s\"\n"), Reloaded::Accepted);
+        assert_eq!(weir.reload(text(&[&a], rules)), Reloaded::Accepted);
+    }
+    weir.advance(62);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "an end");
+    ended(&weir, "timeout", 1.0);
+}
+
+#[test]
+fn who_may_not_come_is_not_connected_and_a_listener_that_goes_cuts_after_its_time() {
+    let a = echo("a");
+    let rules = "policies = \"inside\"\n[policies.inside.access]\nallow = \"10.0.0.0/8\"\n";
+    let weir = Weir::start(text(&[&a], rules));
+    assert!(connect(&weir).read(&mut [0]).is_err());
+    ended(&weir, "refused", 1.0);
+    assert_eq!(a.connections(), 0);
+    let runtime = "[runtime]\nworkers = 2\ndrain_timeout = \"5s\"\n";
+    weir.reload(text(&[&a], "") + runtime);
+    let mut client = connect(&weir);
+    assert_eq!(word(&mut client, 1), "a");
+    weir.reload(text(&[&a], "").replace("listeners.web", "listeners.other") + runtime);
+    client.write_all(b"on").unwrap();
+    assert_eq!(word(&mut client, 2), "on");
+    weir.advance(6);
+    assert!(client.read(&mut [0]).is_err(), "cut");
+}
+
+#[test]
+fn the_inside_of_tls_is_carried_and_told_in_the_log() {
+    let (ca, a) = (Authority::new(), echo("a"));
+    let own = "[certificates.main]\ncert = \"main.crt\"\nkey = { file = \"main.key\" }\n\
+               [access_log]\noutput = \"access.log\"\nbuffer = \"0\"\n";
+    let weir = Weir::prepared(text(&[&a], "").replace("\"tcp\"", "\"tls\"") + own, |directory| {
+        ca.issue(&["db.example"]).write(directory, "main");
+    });
+    let mut client = dial(weir.address(), "db.example", &Arc::new(ca.believed(None)));
+    client.write_all(b"hello").unwrap();
+    assert_eq!(word(&mut client, 6), "ahello");
+    client.conn.send_close_notify();
+    client.flush().unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "a goodbye for a goodbye");
+    drop(client);
+    ended(&weir, "ok", 1.0);
+    let path = weir.path().with_file_name("access.log");
+    until("its line", || std::fs::read_to_string(&path).is_ok_and(|log| !log.is_empty()));
+    let line = std::fs::read_to_string(&path).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    for (name, value) in [
+        ("weir.listener", "web"),
+        ("weir.pool", "app"),
+        ("weir.result", "ok"),
+        ("tls.client.server_name", "db.example"),
+        ("network.transport", "tcp"),
+    ] {
+        assert_eq!(line[name], value);
+    }
+    assert_eq!(line["http.request.method"], serde_json::Value::Null);
+    assert_eq!(
+        (&line["http.request.body.size"], &line["http.response.body.size"]),
+        (&5.into(), &6.into())
+    );
+}
