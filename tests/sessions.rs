@@ -200,3 +200,87 @@ fn the_inside_of_tls_is_carried_and_told_in_the_log() {
         (&5.into(), &6.into())
     );
 }
+
+/// A tls-passthrough listener with a route by each name, and the TLS endpoints behind it.
+fn passing(first: &Weir, second: &Weir, more: &str) -> String {
+    format!(
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocol = \"tls-passthrough\"\n{more}\
+         [routes.one]\nsni = \"one.example\"\npool = \"one\"\n[routes.two]\nsni = \"*.two.example\"\n\
+         pool = \"two\"\n[pools.one]\nendpoints = [\"{}\"]\n[pools.two]\nendpoints = [\"{}\"]\n",
+        first.address(),
+        second.address()
+    )
+}
+
+/// An endpoint that ends TLS itself, for these names.
+fn secured(upstream: &Upstream, ca: &Authority, names: &[&str]) -> Weir {
+    let text = format!(
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocol = \"tls\"\npool = \"app\"\n[pools.app]\n\
+         endpoints = [\"{upstream}\"]\n[certificates.main]\ncert = \"main.crt\"\nkey = {{ file = \"main.key\" }}\n"
+    );
+    Weir::prepared(text, |directory| ca.issue(names).write(directory, "main"))
+}
+
+#[test]
+fn tls_is_passed_through_by_the_name_that_is_asked_for() {
+    let ca = Authority::new();
+    let (a, b) = (echo("a"), echo("b"));
+    let one = secured(&a, &ca, &["one.example"]);
+    let two = secured(&b, &ca, &["*.two.example", "127.0.0.1", "other.example"]);
+    let weir = Weir::start(passing(&one, &two, ""));
+    let config = Arc::new(ca.believed(None));
+    let asked = |name: &str| {
+        let mut client = dial(weir.address(), name, &config);
+        client.write_all(b"x").ok()?;
+        let mut said = [0; 2];
+        client.read_exact(&mut said).ok()?;
+        Some(String::from_utf8_lossy(&said).into_owned())
+    };
+    assert_eq!(asked("one.example").as_deref(), Some("ax"));
+    assert_eq!(asked("ONE.example").as_deref(), Some("ax"));
+    assert_eq!(asked("sub.two.example").as_deref(), Some("bx"));
+    // Nobody's name, and no name.
+    assert_eq!((asked("other.example"), asked("127.0.0.1")), (None, None));
+    ended(&weir, "refused", 2.0);
+    weir.reload(passing(&one, &two, "pool = \"two\"\n"));
+    assert_eq!(asked("other.example").as_deref(), Some("bx"), "the listener's own pool");
+    assert_eq!(asked("127.0.0.1").as_deref(), Some("bx"));
+}
+
+#[test]
+fn a_name_may_come_in_pieces_but_must_be_one_and_come_in_time() {
+    let ca = Authority::new();
+    let a = echo("a");
+    let one = secured(&a, &ca, &["one.example"]);
+    let weir = Weir::start(passing(&one, &one, ""));
+    // The first words of a client, cut into single bytes, in records of their own.
+    let config = Arc::new(ca.believed(None));
+    let mut client = dial(weir.address(), "one.example", &config);
+    let mut words = Vec::new();
+    client.conn.write_tls(&mut words).unwrap();
+    let inside = &words[5..];
+    for piece in inside.chunks(100) {
+        let length = u16::try_from(piece.len()).unwrap().to_be_bytes();
+        for byte in [&[22, 3, 1], &length[..], piece].concat() {
+            client.sock.write_all(&[byte]).unwrap();
+        }
+    }
+    client.write_all(b"x").unwrap();
+    assert_eq!(word(&mut client, 2), "ax");
+    for wrong in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+        &[22, 3, 1, 0xff, 0xff],
+    ] {
+        let mut client = connect(&weir);
+        client.write_all(wrong).unwrap();
+        let _ = client.shutdown(Shutdown::Write);
+        assert!(client.read(&mut [0]).map_or(true, |read| read == 0), "{wrong:?}");
+    }
+    let mut slow = connect(&weir);
+    slow.write_all(&words[..50]).unwrap();
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 2.0);
+    weir.advance(11);
+    assert!(slow.read(&mut [0]).map_or(true, |read| read == 0));
+    ended(&weir, "timeout", 1.0);
+}

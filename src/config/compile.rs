@@ -176,7 +176,7 @@ impl Making<'_> {
         }
         for (route, section) in &self.config.routes {
             let target = Target::new(route, section, self.pools);
-            let theirs = listener.protocol.is_http() && section.belongs_to(name);
+            let theirs = listener.takes(name, section);
             let (Some(target), true) = (target, theirs) else { continue };
             let own = section.own();
             let named = listener.policies.iter().chain(&*section.policies);

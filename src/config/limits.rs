@@ -41,10 +41,7 @@ pub fn limits(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
     for (name, route) in &config.routes {
         let own = route.own();
         // As it is on each of its listeners; one report is enough.
-        let of = config
-            .listeners
-            .iter()
-            .filter(|(listener, one)| one.protocol.is_http() && route.belongs_to(listener));
+        let of = config.listeners.iter().filter(|(listener, one)| one.takes(listener, route));
         let rules = &config.defaults.rules;
         let mut each =
             of.map(|(_, listener)| timeouts(config, rules, listener, &route.policies, &own));

@@ -193,10 +193,8 @@ impl Check<'_> {
         for (path, template) in route.headers.templates() {
             used.push((steps(&[&["routes", name, "headers"], &path[..]].concat()), template));
         }
-        let listeners = config
-            .listeners
-            .iter()
-            .filter(|(listener, one)| one.protocol.is_http() && route.belongs_to(listener));
+        let listeners =
+            config.listeners.iter().filter(|(listener, one)| one.takes(listener, route));
         let listed = listeners.flat_map(|(_, listener)| listener.policies.iter());
         let listed = route.policies.iter().chain(listed);
         let listed = listed.filter_map(|name| config.policies.get_key_value(name));

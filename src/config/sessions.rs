@@ -1,15 +1,18 @@
 //! What may be wrong with listeners that carry connections as they are, and with what asks for requests there.
 
 use super::Check;
-use crate::diagnostic::{Code, Diagnostic};
+use super::tls::is_host;
+use crate::diagnostic::{Code, Diagnostic, shown};
 use crate::listener::Protocol;
+use crate::route;
 
 impl Check<'_> {
     /// Adds what is wrong with them.
     pub fn sessions(&mut self) {
         let config = self.config;
         for (name, listener) in config.listeners.iter().filter(|(_, one)| !one.protocol.is_http()) {
-            if listener.pool.is_none() && !self.tree.has(&["listeners", name, "pool"]) {
+            let routed = config.routes.values().any(|route| listener.takes(name, route));
+            if !routed && listener.pool.is_none() && !self.tree.has(&["listeners", name, "pool"]) {
                 let problem = "this listener carries connections, and has nowhere to carry them: write `pool`";
                 let at = self.tree.value(&["listeners", name, "protocol"]);
                 self.add(Diagnostic::new(Code::E0403, at, problem, "no `pool`"));
@@ -23,24 +26,86 @@ impl Check<'_> {
             }
         }
         for (name, route) in &config.routes {
-            for (index, listener) in route.listeners.iter().enumerate() {
-                if config.listeners.get(listener).is_none_or(|one| one.protocol.is_http()) {
-                    continue;
-                }
-                let index = index.to_string();
-                let path = ["routes", name.as_str(), "listeners", &index];
-                let at = if self.tree.has(&path) {
-                    self.tree.value(&path)
-                } else {
-                    self.tree.value(&path[..3])
-                };
-                let problem = format!(
+            self.place_of(name, route);
+            if !route.sni.is_empty() {
+                self.by_name(name, route);
+            }
+        }
+    }
+
+    /// A route and the listeners that it names have the same things in mind.
+    fn place_of(&mut self, name: &str, route: &route::Config) {
+        let config = self.config;
+        for (index, listener) in route.listeners.iter().enumerate() {
+            let Some(one) = config.listeners.get(listener) else { continue };
+            if one.takes(listener, route) {
+                continue;
+            }
+            let problem = if route.sni.is_empty() {
+                format!(
                     "no requests come to listener `{listener}`, which carries connections: remove it here"
+                )
+            } else {
+                format!(
+                    "nobody asks listener `{listener}` for a name before all else: remove it here, or write `host`"
+                )
+            };
+            let index = index.to_string();
+            let path = ["routes", name, "listeners", &index];
+            let short = if self.tree.has(&path) { &path[..] } else { &path[..3] };
+            let at = self.tree.value(short);
+            let found = Diagnostic::new(Code::E0402, at, problem, "nothing to route");
+            let protocol = self.tree.value(&["listeners", listener, "protocol"]);
+            self.add(found.also(protocol, "because of this"));
+        }
+    }
+
+    /// A route of connections asks for nothing that only requests have.
+    fn by_name(&mut self, name: &str, route: &route::Config) {
+        for key in OF_REQUESTS {
+            if self.tree.has(&["routes", name, key]) {
+                let problem = format!(
+                    "a route by `sni` takes connections, which have no `{key}`: remove one of them"
                 );
-                let found = Diagnostic::new(Code::E0402, at, problem, "nothing to route");
-                let protocol = self.tree.value(&["listeners", listener, "protocol"]);
-                self.add(found.also(protocol, "because of this"));
+                let at = self.tree.key(&["routes", name, key]);
+                let found = Diagnostic::new(Code::E0402, at, problem, "of requests");
+                self.add(found.also(self.tree.key(&["routes", name, "sni"]), "of connections"));
+            }
+        }
+        if !self.config.listeners.iter().any(|(listener, one)| one.takes(listener, route)) {
+            let problem = "no listener is asked for names: write `protocol = \"tls-passthrough\"` in one, or `host` here";
+            let at = self.tree.value(&["routes", name, "sni"]);
+            self.add(Diagnostic::new(Code::E0402, at, problem, "nobody asks"));
+        }
+        for (index, host) in route.sni.iter().enumerate() {
+            if !is_host(host.strip_prefix("*.").unwrap_or(host)) {
+                let said = shown(host);
+                let problem = format!(
+                    "`{said}` is no name of a host: write \"example.com\", or \"*.example.com\""
+                );
+                let index = index.to_string();
+                let path = ["routes", name, "sni", &index];
+                let short = if self.tree.has(&path) { &path[..] } else { &path[..3] };
+                let at = self.tree.value(short);
+                self.add(Diagnostic::new(Code::E0105, at, problem, "not a name"));
             }
         }
     }
 }
+
+/// Keys of a route that only requests have.
+const OF_REQUESTS: [&str; 13] = [
+    "host",
+    "path",
+    "path_prefix",
+    "path_regex",
+    "method",
+    "header",
+    "query",
+    "cookie",
+    "redirect",
+    "respond",
+    "rewrite",
+    "headers",
+    "error_pages",
+];

@@ -144,11 +144,8 @@ fn resolve(loaded: &Loaded, tree: &mut Tree, name: &str, built_in: bool) -> Vec<
     let mut own = own.unwrap_or_default();
     own.retain(|key, _| policy_keys().contains(&key.as_str()));
     let mut on: Vec<(&str, Table)> = Vec::new();
-    for (listener, section) in loaded
-        .config
-        .listeners
-        .iter()
-        .filter(|(name, one)| one.protocol.is_http() && route.belongs_to(name))
+    for (listener, section) in
+        loaded.config.listeners.iter().filter(|(name, one)| one.takes(name, route))
     {
         let listed = section.policies.iter().chain(&*route.policies).filter_map(|one| named(one));
         let first = built_in.then(|| builtin::section("policies").cloned()).flatten();

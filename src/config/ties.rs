@@ -99,9 +99,15 @@ fn unreachable(tree: &Tree, routes: &[Known<'_>], found: &mut Vec<Diagnostic>) {
 }
 
 impl Known<'_> {
+    /// Whether connections come to it, by the name they ask for, and no requests.
+    fn by_name(&self) -> bool {
+        !self.route.sni.is_empty()
+    }
+
     /// Whether two routes at one place can want the same request equally well.
     fn ties(&self, other: &Self) -> bool {
-        self.conditions.count() == other.conditions.count()
+        self.by_name() == other.by_name()
+            && self.conditions.count() == other.conditions.count()
             && !self.conditions.exclude(&other.conditions)
             && together(&self.route.listeners, &other.route.listeners)
     }
@@ -116,7 +122,10 @@ impl Known<'_> {
         let (mine, theirs) = (&self.route.listeners, &other.route.listeners);
         let listeners = mine.is_empty()
             || !theirs.is_empty() && theirs.iter().all(|listener| mine.contains(listener));
-        listeners && self.conditions.cover(&other.conditions) && other.places.iter().all(covers)
+        self.by_name() == other.by_name()
+            && listeners
+            && self.conditions.cover(&other.conditions)
+            && other.places.iter().all(covers)
     }
 }
 
@@ -132,6 +141,7 @@ fn tie(tree: &Tree, first: &Known<'_>, second: &Known<'_>, sure: bool) -> Diagno
         () if route.path.is_some() => "path",
         () if route.path_prefix.is_some() => "path_prefix",
         () if route.path_regex.is_some() => "path_regex",
+        () if second.by_name() => "sni",
         () => "host",
     };
     let at = |name: &Name| match tree.text(&["routes", name.as_str(), key]) {

@@ -211,7 +211,8 @@ impl Check<'_> {
             self.redirecting(name);
         }
         // What is built in may be written.
-        let times = section.timeouts.handshake != Timeouts::default().handshake;
+        let times = section.protocol != Protocol::TlsPassthrough
+            && section.timeouts.handshake != Timeouts::default().handshake;
         let asks = [
             (section.tls != server::Config::default(), &["listeners", name, "tls"][..]),
             (times, &["listeners", name, "timeouts", "handshake"]),
@@ -219,11 +220,11 @@ impl Check<'_> {
         for (_, path) in asks.into_iter().filter(|(asks, _)| *asks) {
             let key = path.last().copied().unwrap_or_default();
             let (has, with) = match section.protocol {
-                Protocol::Tcp => ("a tcp", "tls"),
+                Protocol::Tcp | Protocol::TlsPassthrough => ("such a", "tls"),
                 _ => ("an http", "https"),
             };
             let problem = format!(
-                "{has} listener has no TLS: write `protocol = \"{with}\"`, or remove `{key}`"
+                "{has} listener has no TLS of its own: write `protocol = \"{with}\"`, or remove `{key}`"
             );
             let at = self.tree.key(path);
             self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
@@ -257,7 +258,7 @@ fn shows(listener: &listener::Config, name: &Name) -> bool {
 }
 
 /// Whether it is a name, or an address; without a port.
-fn is_host(host: &str) -> bool {
+pub fn is_host(host: &str) -> bool {
     let is_name = !host.is_empty() && !host.contains(['*', ':']);
     host.parse::<IpAddr>().is_ok() || is_name && check_authority(host.as_bytes()).is_ok()
 }

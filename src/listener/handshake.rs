@@ -15,6 +15,7 @@ use super::begin::within;
 use crate::net::stream::{Counted, Secured, Stream, Tls};
 use crate::proxy::Local;
 use crate::telemetry::listener::Handshake;
+use crate::tls::hello::UNRECOGNIZED_NAME;
 use crate::tls::server::Server;
 use crate::tls::subject;
 
@@ -134,7 +135,5 @@ async fn tell(io: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
 const PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\
     content-length: 51\r\n\r\nweir: this port speaks TLS: write https, not http.\n";
-/// A fatal alert (RFC 8446, 6; RFC 6066, 3), in a record of its own.
-const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];
 /// So much of a request that was not meant for this port is read past.
 const UNREAD: usize = 64 * 1024;

@@ -14,6 +14,7 @@ use crate::message::head::Head;
 use crate::net::address::Listen;
 use crate::net::leaving::Leaving;
 use crate::net::places::Places;
+use crate::route;
 use crate::telemetry::listener::ListenerMetrics;
 use crate::tls::server::{self, Server};
 use crate::unit::{Cidr, Name, OneOrMany};
@@ -46,7 +47,8 @@ use timeouts::Timeouts;
 pub struct Config {
     /// Address to listen on: ":8080" (every interface), "127.0.0.1:8080", "[::1]:8080"; port 0 = any free one.
     pub address: Listen,
-    /// What is spoken: "http", "https", or nothing that weir knows: "tcp", or "tls", of which the inside is carried on.
+    /// What is spoken: "http", "https", or nothing that weir knows: "tcp"; "tls", of which the inside is carried on;
+    /// "tls-passthrough", of which the name is read that a client asks for.
     #[serde(default)]
     pub protocol: Protocol,
     /// TLS, for "https".
@@ -82,6 +84,15 @@ pub struct Config {
     pub limits: Limits,
 }
 
+impl Config {
+    /// Whether a route belongs to this listener, whose name this is.
+    pub fn takes(&self, name: &Name, route: &route::Config) -> bool {
+        let by_name = !route.sni.is_empty();
+        let fits = if by_name { self.protocol.has_names() } else { self.protocol.is_http() };
+        fits && route.belongs_to(name)
+    }
+}
+
 /// What becomes of request headers with `_` in their name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -110,12 +121,18 @@ pub enum Protocol {
     Https,
     Tcp,
     Tls,
+    TlsPassthrough,
 }
 
 impl Protocol {
     /// Whether requests come.
     pub const fn is_http(self) -> bool {
         matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether clients ask for a name before anything else.
+    pub const fn has_names(self) -> bool {
+        matches!(self, Self::Tls | Self::TlsPassthrough)
     }
 
     /// Whether it begins with a handshake.

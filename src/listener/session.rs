@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use super::begin::Begun;
 use super::tunnel::{self, Carried, Patience};
-use super::{Listener, Settings};
-use crate::message::exchange::Client;
-use crate::net::deadline::Wait;
+use super::{Listener, Protocol, Settings};
+use crate::message::body::Body;
+use crate::message::exchange::{Arrival, Client, Exchange};
+use crate::message::head::Head;
+use crate::net::deadline::{Deadline, Wait};
 use crate::net::stream::Secured;
 use crate::net::transport::Transport;
 use crate::policy::Timeouts;
@@ -19,7 +21,9 @@ use crate::proxy::Local;
 use crate::proxy::error::Error;
 use crate::proxy::finish::result;
 use crate::proxy::session::{Way, connect};
+use crate::route::Route;
 use crate::telemetry::access_log::Record;
+use crate::tls::hello::{Hello, LONGEST, UNRECOGNIZED_NAME};
 use crate::unit::Name;
 
 /// A session that is under way. Dropping it is its end: so each is counted and logged once.
@@ -29,7 +33,12 @@ struct Session<'a> {
     name: Name,
     client: Client,
     secured: Option<Arc<Secured>>,
+    protocol: Protocol,
+    /// How long the first words may take.
+    handshake: Duration,
     began: Duration,
+    /// The route it has taken.
+    route: Option<Name>,
     way: Way,
     carried: Carried,
     /// Why it did not end in peace.
@@ -51,6 +60,9 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, settings: &Settings, 
         name: listener.name(),
         client,
         secured,
+        protocol: settings.protocol,
+        handshake: settings.timeouts.handshake.get(),
+        route: None,
         began: local.now(),
         way: Way::default(),
         carried: Carried::default(),
@@ -78,13 +90,19 @@ impl Session<'_> {
             Poll::Ready(())
         })
         .await;
+        if self.protocol == Protocol::TlsPassthrough {
+            let server_name = self.asked(client, &deadline).await?.unwrap_or_default();
+            self.secured = Some(Arc::new(Secured { server_name, ..Secured::default() }));
+        }
+        let route = self.find_route();
+        if matches!(route, Err(Error::NoRoute)) && self.protocol == Protocol::TlsPassthrough {
+            let mut client = client.borrow_mut();
+            client.outbox().extend_from_slice(UNRECOGNIZED_NAME);
+            client.flush_now();
+        }
         // It outlives configurations: it keeps its route, and nothing else of one.
-        let route = {
-            let snapshot = self.local.snapshot();
-            let router = snapshot.routers.get(self.listener.id).and_then(Option::as_ref);
-            router.and_then(|router| router.own()).cloned()
-        };
-        let route = route.ok_or(Error::ListenerGone)?;
+        let route = route?;
+        self.route = Some(route.name.clone());
         let body = connect(self.local, &route, self.client, &deadline, &mut self.way).await?;
         deadline.disarm(Wait::End);
         let Timeouts { idle, stream_idle, .. } = route.policy.timeouts;
@@ -93,6 +111,55 @@ impl Session<'_> {
         let (local, listener) = (self.local, self.listener);
         let is_cut = || listener.is_cut(local);
         tunnel::carry(client, body, &deadline, patience, is_cut, &mut self.carried).await
+    }
+}
+
+impl Session<'_> {
+    /// The route of the name that is asked for, else what the listener itself says.
+    fn find_route(&self) -> Result<Arc<Route>, Error> {
+        let snapshot = self.local.snapshot();
+        let router = snapshot.routers.get(self.listener.id).and_then(Option::as_ref);
+        let router = router.ok_or(Error::ListenerGone)?;
+        let mut head = Head::default();
+        let name = self.secured.as_deref().map_or("", |secured| &secured.server_name);
+        head.host = head.append(name.to_ascii_lowercase().as_bytes());
+        head.path = head.append(b"/");
+        let arrival = Arrival { at: self.began, pipelined: false };
+        let x = Exchange::new(head, Body::Empty, self.client, arrival);
+        router.find(&x).map(|id| Arc::clone(router.route(id))).ok_or(Error::NoRoute)
+    }
+
+    /// The name that a client asks for whose TLS does not end here. What it said waits to be carried on.
+    async fn asked(
+        &self,
+        client: &RefCell<Transport>,
+        deadline: &Deadline,
+    ) -> Result<Option<String>, Error> {
+        deadline.arm(Wait::Step, self.handshake);
+        let mut hello = Hello::default();
+        poll_fn(|cx| {
+            let mut client = client.borrow_mut();
+            loop {
+                match hello.look(client.received()) {
+                    Ok(None) if client.received().len() < LONGEST => {}
+                    Ok(Some(asked)) => return Poll::Ready(Ok(asked)),
+                    _ => return Poll::Ready(Err(Error::BadHello)),
+                }
+                match client.poll_receive(cx, LONGEST) {
+                    Poll::Ready(Ok(read)) if read > 0 => {}
+                    Poll::Ready(_) => return Poll::Ready(Err(Error::ClientGone)),
+                    Poll::Pending => {
+                        client.park();
+                        return if deadline.passed(Wait::Step) {
+                            Poll::Ready(Err(Error::HeaderTimeout))
+                        } else {
+                            Poll::Pending
+                        };
+                    }
+                }
+            }
+        })
+        .await
     }
 }
 
@@ -108,7 +175,7 @@ impl Drop for Session<'_> {
         shard.sent.add(self.carried.down);
         let record = Record {
             listener: &self.name,
-            route: "none",
+            route: self.route.as_deref().filter(|name| !name.is_empty()).unwrap_or("none"),
             pool: way.pool.as_deref().unwrap_or_default(),
             panic: way.panic,
             received: self.carried.up,

@@ -13,6 +13,7 @@ use crate::pool::broken::Broken;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     BadRequest,
+    BadHello,
     BadBody,
     BodyTooLarge,
     LineTooLong,
@@ -88,6 +89,7 @@ table! {
     BadRequest 400 "bad_request" Client
         "the request is not valid HTTP/1, or could be understood in two ways."
         "Its bytes are not shown anywhere: they are the client's. README tells what is refused.";
+    BadHello 0 "bad_hello" Client "what came is no beginning of TLS; weir closed the connection.";
     BadBody 400 "bad_body" Client "the framing of the request's body is not valid.";
     BodyTooLarge 413 "body_too_large" Client "the request's body is larger than is accepted here."
         "The limit is `max_body` of the route or of its policies.";

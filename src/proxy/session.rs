@@ -46,12 +46,18 @@ pub async fn connect(
     deadline: &Deadline,
     way: &mut Way,
 ) -> Result<Body, Error> {
-    let Target::Pool(first) = &route.target else { return Err(Error::NoRoute) };
     let arrival = Arrival { at: local.now(), pipelined: false };
     let mut x = Exchange::new(Head::default(), Body::Empty, client, arrival);
     for step in &route.policy.steps {
         step.on_request(&mut x, &|| local.random())?;
     }
+    let first = match &route.target {
+        Target::Pool(pool) => pool,
+        Target::Split(split) => {
+            split.arm(split.choose(&x, || local.random())).ok_or(Error::NoEndpoint)?
+        }
+        Target::Redirect(_) | Target::Respond(_) => return Err(Error::NoRoute),
+    };
     deadline.arm(Wait::End, route.policy.timeouts.total);
     let (mut tries, mut last, mut now) = (Tries::default(), None, arrival.at);
     loop {

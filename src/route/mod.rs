@@ -51,6 +51,9 @@ pub struct Config {
     /// A regular expression that matches the whole path.
     #[serde(default)]
     pub path_regex: Option<Whole>,
+    /// Of tls and tls-passthrough listeners: the name that is asked for, or a list of them, as `host`.
+    #[serde(default)]
+    pub sni: OneOrMany<String>,
     /// Method, or a list of them.
     #[serde(default)]
     pub method: OneOrMany<MethodName>,
@@ -163,10 +166,11 @@ impl Config {
     /// The places it asks for, one per host.
     pub fn places(&self) -> Vec<Place> {
         let path = self.place();
-        if self.host.is_empty() {
+        let hosts = if self.sni.is_empty() { &self.host } else { &self.sni };
+        if hosts.is_empty() {
             return vec![Place { host: Host::Any, path }];
         }
-        let hosts = self.host.iter().map(|host| Host::new(host));
+        let hosts = hosts.iter().map(|host| Host::new(host));
         hosts.map(|host| Place { host, path: path.clone() }).collect()
     }
 

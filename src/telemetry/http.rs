@@ -35,7 +35,16 @@ pub struct RouteShard {
     requests: [OnceLock<Box<[Count; STATUSES]>>; METHODS],
     /// By class of the status: 1xx to 5xx.
     times: [Histogram; 5],
-    refused: [Count; REASONS],
+    refused: ByReason,
+}
+
+/// A counter for each reason.
+struct ByReason([Count; REASONS]);
+
+impl Default for ByReason {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Count::default()))
+    }
 }
 
 /// What makes a request a stream: it may last for long, and be silent for long.
@@ -70,7 +79,7 @@ impl RouteShard {
 
     /// Counts a request that weir refused or broke off; `reason` is its place in the list of reasons.
     pub fn refuse(&self, reason: usize) {
-        self.refused[reason].add(1);
+        self.refused.0[reason].add(1);
     }
 }
 
@@ -116,7 +125,7 @@ impl RouteMetrics {
             }
         }
         for (at, reason) in reasons.iter().enumerate() {
-            let count = self.shards.sum(|s| &s.refused[at]);
+            let count = self.shards.sum(|s| &s.refused.0[at]);
             if count > 0 {
                 let labels = [("route", route), ("reason", reason)];
                 scrape.add(HTTP_REFUSED, &labels, count as f64);
@@ -263,4 +272,4 @@ const STATUSES: usize = 600;
 /// Outcomes of an attempt.
 pub const OUTCOMES: usize = 11;
 /// At most so many reasons for an error.
-pub const REASONS: usize = 32;
+pub const REASONS: usize = 48;

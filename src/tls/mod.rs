@@ -9,6 +9,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub mod certificate;
 pub mod client;
+pub mod hello;
 mod names;
 pub mod server;
 
