@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, HandshakeKind, ProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion};
 use weir::runtime::process::Reloaded;
 
 use crate::harness::pki::{Authority, Issued, TlsClient, dial};
@@ -63,6 +64,8 @@ fn the_name_chooses_the_certificate() {
         let mut client = dial(weir.address(), name, &config);
         assert_eq!(ask(&mut client, "/").unwrap().text(), "a");
         assert!(is(&client, shown), "{name}");
+        let group = client.conn.negotiated_key_exchange_group().map(|group| group.name());
+        assert_eq!(group, Some(NamedGroup::X25519MLKEM768));
     }
     let refused = |name| get(&weir, name, &config).unwrap_err().to_string();
     for name in ["a.b.example.com", "unknown.example"] {
@@ -113,6 +116,40 @@ fn a_certificate_that_is_renewed_is_shown_at_once_and_closes_nothing() {
     let mut client = dial(weir.address(), "a.example", &config);
     assert_eq!(ask(&mut client, "/").unwrap().text(), "a");
     assert!(is(&client, &other));
+}
+
+#[test]
+fn renewals_under_load_fail_no_handshake() {
+    let (ca, a) = (Authority::new(), Upstream::replying("a"));
+    let weir = Weir::prepared(text(&a, &section("main")), |directory| {
+        ca.issue(&["a.example"]).write(directory, "main");
+    });
+    let directory = weir.path().parent().unwrap().to_owned();
+    let config = Arc::new(ca.believed(None));
+    let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(SeqCst) {
+                    assert_eq!(get(&weir, "a.example", &config).unwrap().text(), "a");
+                    asked.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        for _ in 0..20 {
+            let before = asked.load(SeqCst);
+            // Both files, one after the other: what is read in between is refused.
+            ca.issue(&["a.example"]).write(&directory, "main");
+            weir.process().reload();
+            until("clients come", || asked.load(SeqCst) > before + 2);
+        }
+        stop.store(true, SeqCst);
+    });
+    let failed = [("none", "client_error"), ("none", "no_certificate")];
+    for (protocol, result) in failed {
+        let sample = format!("{HANDSHAKES}\"{protocol}\",result=\"{result}\"}}");
+        assert_eq!(weir.metric(&sample), 0.0);
+    }
 }
 
 #[test]
