@@ -142,9 +142,29 @@ fn the_exposition_is_well_formed() {
     }
     for metric in ALL.iter().filter(|metric| !metric.name.contains("refused")) {
         let name = metric.name;
-        let later = ["weir_pool_retries_total"].contains(&name);
+        let later = ["weir_pool_retries_total", "weir_endpoint_response_seconds"].contains(&name);
         assert!(later || types.contains_key(name), "{name} is never shown");
     }
+}
+
+#[test]
+fn response_times_are_told_by_endpoint_if_that_is_asked_for() {
+    let (a, b) = (Upstream::replying("a"), Upstream::replying("b"));
+    let text = |on: bool| {
+        let metrics = format!("[metrics]\naddress = \"127.0.0.1:0\"\nendpoint_histograms = {on}\n");
+        one_pool(&[&a, &b]) + &metrics
+    };
+    let weir = Weir::start(text(true));
+    let count = |endpoint: &Upstream| {
+        format!("weir_endpoint_response_seconds_count{{pool=\"app\",endpoint=\"{endpoint}\"}}")
+    };
+    (0..6).for_each(|_| drop(weir.get("/")));
+    for endpoint in [&a, &b] {
+        assert_eq!(weir.metric(&count(endpoint)), 3.0);
+    }
+    assert_eq!(weir.reload(text(false)), Reloaded::Accepted);
+    weir.get("/");
+    assert!(!weir.scrape().contains("weir_endpoint_response_seconds"));
 }
 
 #[test]

@@ -108,7 +108,10 @@ impl Source {
     }
 
     fn scrape(&self) -> Scrape {
-        let most = self.config.lock().max_series as usize;
+        let (most, by_endpoint) = {
+            let config = self.config.lock();
+            (config.max_series as usize, config.endpoint_histograms)
+        };
         let mut scrape = Scrape::new(&self.shared.buckets, most);
         let snapshot = self.shared.snapshot.load();
         let labels = [
@@ -150,7 +153,7 @@ impl Source {
             metrics.observe(name, &methods, &reasons, &mut scrape);
         }
         for pool in snapshot.pools.values() {
-            pool.observe(&mut scrape);
+            pool.observe(by_endpoint, &mut scrape);
         }
         let beyond = scrape.dropped();
         let beyond = self.series.fetch_add(beyond, Relaxed) + beyond;

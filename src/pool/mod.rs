@@ -299,8 +299,8 @@ impl Pool {
         Rules { panic_below, fallback: self.fallback.is_some() }
     }
 
-    /// Adds all samples to a scrape.
-    pub fn observe(&self, scrape: &mut Scrape) {
+    /// Adds all samples to a scrape; `times`: also how long the answers of each endpoint took.
+    pub fn observe(&self, times: bool, scrape: &mut Scrape) {
         let outcomes = Outcome::ALL.map(Outcome::as_str);
         self.metrics.observe(&self.name, &outcomes, scrape);
         let panic = self.ready.load().panic;
@@ -317,7 +317,7 @@ impl Pool {
             }
             let labels = [labels[0], labels[1], ("reason", told.why.as_str())];
             scrape.add(ENDPOINT_REASON, &labels, 1.0);
-            endpoint.metrics.observe(&self.name, &endpoint.name, scrape);
+            endpoint.metrics.observe(&self.name, &endpoint.name, times, scrape);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::Local;
@@ -124,6 +125,9 @@ pub async fn send(
             x.answered = local.woken.get().max(sent);
             let times = &local.shared.buckets;
             pool.metrics.of(local.worker).response.record(times, x.answered - sent);
+            if local.shared.by_endpoint.load(Relaxed) {
+                attempt.endpoint.metrics.of(local.worker).answered(times, x.answered - sent);
+            }
             if pool.config.health.as_ref().is_some_and(|health| health.hears_fail(&reply.head)) {
                 attempt.endpoint.fails.notify_one();
             }

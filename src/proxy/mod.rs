@@ -45,6 +45,8 @@ pub struct Shared {
     pub connections: Arc<Places>,
     /// As many as there may be connections of clients and to endpoints.
     pub descriptors: Arc<Descriptors>,
+    /// Response times are counted by endpoint, too.
+    pub by_endpoint: AtomicBool,
     /// Connections lost to a bug in weir.
     pub panics: AtomicU64,
     /// The process is to end: answers say that their connection does.
@@ -72,6 +74,7 @@ impl Shared {
             overhead: PerWorker::new(1),
             connections: Places::new(1),
             descriptors: Descriptors::new(8),
+            by_endpoint: AtomicBool::new(false),
             panics: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             hurried: AtomicBool::new(false),

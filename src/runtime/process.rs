@@ -112,6 +112,7 @@ impl Process {
             // How many there may be is known when all is open that is weir's own.
             connections: Places::new(usize::MAX),
             descriptors: Descriptors::new(usize::MAX),
+            by_endpoint: AtomicBool::new(false),
             panics: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
@@ -337,6 +338,8 @@ impl Core {
             running.metrics.take().into_iter().for_each(|(_, serving)| serving.abort());
         }
         *self.source.config.lock() = running.blueprint.metrics.clone();
+        let by_endpoint = running.blueprint.metrics.endpoint_histograms;
+        self.shared.by_endpoint.store(by_endpoint, Relaxed);
         let (access_log, log) = outputs;
         self.log.set(&running.blueprint.access_log, access_log);
         log::obey(&running.blueprint.log, log);

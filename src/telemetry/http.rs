@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::counter::{Buckets, Count, Histogram, PerWorker, Times};
 use super::metrics::{
-    ENDPOINT_REQUESTS, HEALTH_CHECKS, HEALTH_DURATION, HTTP_DURATION, HTTP_IN_FLIGHT,
-    HTTP_RECEIVED, HTTP_REFUSED, HTTP_REQUESTS, HTTP_SENT, HTTP_STREAMS, POOL_ATTEMPTS,
-    POOL_CONNECT, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
+    ENDPOINT_REQUESTS, ENDPOINT_RESPONSE, HEALTH_CHECKS, HEALTH_DURATION, HTTP_DURATION,
+    HTTP_IN_FLIGHT, HTTP_RECEIVED, HTTP_REFUSED, HTTP_REQUESTS, HTTP_SENT, HTTP_STREAMS,
+    POOL_ATTEMPTS, POOL_CONNECT, POOL_CONNECTIONS, POOL_RESPONSE, POOL_RETRIES,
 };
 use super::scrape::Scrape;
 
@@ -226,6 +226,15 @@ pub struct EndpointShard {
     pub ok: Count,
     /// Attempts that count against it.
     pub error: Count,
+    /// From a connection at hand to the head of the answer, if that is asked for by endpoint.
+    response: OnceLock<Box<Histogram>>,
+}
+
+impl EndpointShard {
+    /// Counts how long an answer took.
+    pub fn answered(&self, buckets: &Buckets, took: Duration) {
+        self.response.get_or_init(Box::default).record(buckets, took);
+    }
 }
 
 /// What a check came to.
@@ -250,13 +259,20 @@ impl EndpointMetrics {
         self.checks[how as usize].fetch_add(1, Relaxed);
     }
 
-    /// Adds all samples to a scrape.
-    pub fn observe(&self, pool: &str, endpoint: &str, scrape: &mut Scrape) {
+    /// Adds all samples to a scrape; `times`: also how long its answers took.
+    pub fn observe(&self, pool: &str, endpoint: &str, times: bool, scrape: &mut Scrape) {
         for (result, count) in
             [("ok", self.shards.sum(|s| &s.ok)), ("error", self.shards.sum(|s| &s.error))]
         {
             let labels = [("pool", pool), ("endpoint", endpoint), ("result", result)];
             scrape.add(ENDPOINT_REQUESTS, &labels, count as f64);
+        }
+        let shards = self.shards.iter().filter_map(|shard| shard.response.get());
+        let mut all = Times::default();
+        shards.for_each(|shard| all.add(shard));
+        if times && all.count() > 0 {
+            let labels = [("pool", pool), ("endpoint", endpoint)];
+            scrape.add_times(ENDPOINT_RESPONSE, &labels, &all);
         }
         for (result, count) in ["ok", "failed", "timeout"].into_iter().zip(&self.checks) {
             let labels = [("pool", pool), ("endpoint", endpoint), ("result", result)];

@@ -20,6 +20,8 @@ pub struct Config {
     pub path: String,
     /// Upper bounds of the buckets of all histograms, in seconds, rising; at most 31. Takes effect at the next start.
     pub buckets: Vec<f64>,
+    /// Whether response times are told by endpoint, too: `weir_endpoint_response_seconds`.
+    pub endpoint_histograms: bool,
     /// Series beyond so many are left out, and counted in `weir_telemetry_dropped_total`.
     pub max_series: u32,
 }
@@ -31,6 +33,7 @@ impl Default for Config {
             address: Bind::Listen(Listen::One(address)),
             path: String::from("/metrics"),
             buckets: Buckets::USUAL.to_vec(),
+            endpoint_histograms: false,
             max_series: 50_000,
         }
     }
@@ -111,6 +114,8 @@ metrics! {
         "Attempts at endpoints by what became of them, retries included.";
     POOL_RESPONSE = Histogram "weir_pool_response_seconds"
         "Connection at hand to the head of the answer.";
+    ENDPOINT_RESPONSE = Histogram "weir_endpoint_response_seconds"
+        "Request sent to first byte of the answer, by endpoint, if endpoint_histograms asks for it.";
     POOL_CONNECT = Histogram "weir_pool_connect_seconds" "To connect to an endpoint.";
     POOL_RETRIES = Counter "weir_pool_retries_total" "Attempts after the first, by cause.";
     POOL_CONNECTIONS = Gauge "weir_pool_connections"
