@@ -95,10 +95,43 @@ fn it_is_believed_of_proxies_only() {
     assert_eq!(weir.connect().send(TEXT).send(GET).answer().status, 400, "that is no request");
     weir.reload(text(&a, "accept", "127.0.0.0/8"));
     assert_eq!(weir.connect().send(GET).answer().text(), "127.0.0.1", "a proxy need not tell");
+    drop(client);
     let mut client = weir.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(client.answer().text(), "127.0.0.1", "nor is every P the beginning of a header");
     assert_eq!(weir.connect().send(TEXT).send(GET).answer().text(), "192.0.2.7");
+    // Who says nothing need not either, and who leaves within a header is not waited for.
+    drop(client);
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 0.0);
+    let mut late = weir.connect();
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 1.0);
+    weir.advance(4);
+    assert_eq!(late.send(GET).answer().text(), "127.0.0.1");
+    drop(late);
+    weir.connect().send(&TEXT[..20]).finish();
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 0.0);
+}
+
+#[test]
+fn an_ipv4_client_is_one_however_it_is_written() {
+    let a = telling();
+    let denied = "policies = \"inside\"\n[policies.inside.access]\ndeny = \"10.0.0.0/8\"\n";
+    let text = text(&a, "require", "127.0.0.0/8").replace("pool = \"app\"\n", "pool = \"app\"\n@");
+    let (before, after) = text.split_once('@').unwrap();
+    let (listener, pool) = after.split_once("[pools").unwrap();
+    let (named, rules) = denied.split_once('\n').unwrap();
+    let weir = Weir::start(format!("{before}{named}\n{listener}[pools{pool}{rules}"));
+    for (address, status) in
+        [("10.1.2.3", 403), ("::ffff:10.1.2.3", 403), ("::ffff:192.0.2.7", 200)]
+    {
+        let family = if address.contains(':') { "TCP6" } else { "TCP4" };
+        let to = if family == "TCP6" { "::1" } else { "192.0.2.2" };
+        let mut client = weir.connect();
+        client.send(format!("PROXY {family} {address} {to} 5000 80\r\n"));
+        let answer = client.send(GET).answer();
+        assert_eq!(answer.status, status, "{address}");
+        assert!(status == 403 || answer.text() == "192.0.2.7");
+    }
 }
 
 #[test]

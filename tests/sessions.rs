@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use weir::runtime::process::Reloaded;
 
@@ -125,6 +126,66 @@ fn a_break_of_one_side_is_a_break_for_the_other() {
     drop(client);
     until("the endpoint's connection ends", || b.open() == 0);
     ended(&weir, "client_gone", 1.0);
+}
+
+#[test]
+fn what_an_endpoint_does_not_take_in_time_does_not_look_whole_to_it() {
+    let may_read = Arc::new(AtomicBool::new(false));
+    let whole = Arc::new(AtomicUsize::new(0));
+    let (told, ended_well) = (Arc::clone(&may_read), Arc::clone(&whole));
+    let a = Upstream::scripted(move |mut peer| {
+        until("it may read", || told.load(SeqCst));
+        let mut block = vec![0; 64 * 1024];
+        let end = loop {
+            match peer.stream.read(&mut block) {
+                Ok(0) => break 1,
+                Ok(_) => {}
+                Err(_) => break 2,
+            }
+        };
+        ended_well.store(end, SeqCst);
+    });
+    let weir = Weir::start(text(&[&a], ""));
+    let client = connect(&weir);
+    client.set_nonblocking(true).unwrap();
+    let block = vec![b'x'; 1 << 20];
+    let mut stuck = 0;
+    until("nobody takes more", || {
+        let sent = (&client).write(&block).is_ok();
+        stuck = if sent { 0 } else { stuck + 1 };
+        stuck > 20
+    });
+    until("its time is over", || {
+        weir.advance(61);
+        weir.metric("weir_l4_sessions_total{listener=\"web\",result=\"timeout\"}") == 1.0
+    });
+    may_read.store(true, SeqCst);
+    until("the endpoint knows", || whole.load(SeqCst) > 0);
+    assert_eq!(whole.load(SeqCst), 2, "a reset, and no end");
+}
+
+#[test]
+fn who_has_ended_may_wait_long_for_what_the_other_side_says() {
+    let may_answer = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&may_answer);
+    let a = Upstream::scripted(move |mut peer| {
+        while peer.read().is_some() {}
+        peer.send("part1 ");
+        until("it may answer", || told.load(SeqCst));
+        peer.send("part2");
+    });
+    let weir = Weir::start(text(&[&a], ""));
+    let mut client = connect(&weir);
+    client.write_all(b"query").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(word(&mut client, 6), "part1 ");
+    // Longer than answers of HTTP may be silent.
+    weir.advance(600);
+    may_answer.store(true, SeqCst);
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "part2");
+    ended(&weir, "ok", 1.0);
 }
 
 #[test]
@@ -283,4 +344,21 @@ fn a_name_may_come_in_pieces_but_must_be_one_and_come_in_time() {
     weir.advance(11);
     assert!(slow.read(&mut [0]).map_or(true, |read| read == 0));
     ended(&weir, "timeout", 1.0);
+}
+
+#[test]
+fn who_is_in_the_midst_of_its_first_words_is_cut_with_its_listener() {
+    let ca = Authority::new();
+    let a = echo("a");
+    let one = secured(&a, &ca, &["one.example"]);
+    let more = "timeouts = { handshake = \"60s\" }\n";
+    let runtime = "[runtime]\nworkers = 2\ndrain_timeout = \"2s\"\n";
+    let weir = Weir::start(passing(&one, &one, more) + runtime);
+    let mut client = connect(&weir);
+    client.write_all(&[22, 3, 1, 1, 0, 1]).unwrap();
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 1.0);
+    let gone = passing(&one, &one, more).replace("listeners.web", "listeners.other") + runtime;
+    assert_eq!(weir.reload(gone), Reloaded::Accepted);
+    weir.advance(3);
+    assert!(client.read(&mut [0]).is_err() || client.read(&mut [0]).is_ok_and(|read| read == 0));
 }

@@ -1,6 +1,7 @@
 //! What comes before HTTP: a header of the PROXY protocol, where a proxy stands before weir; then TLS, where the
 //! listener speaks it. Each has a time of its own.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
 
 use super::clients::Counted;
@@ -51,12 +52,23 @@ pub async fn begin(
         }
         (how, true) => {
             let time = settings.timeouts.proxy_protocol.get();
-            let Some(told) = within(local, listener, time, told(&mut io)).await else {
-                shard.timeout.add(1);
-                return None;
+            let begun = Cell::new(false);
+            let told = match within(local, listener, time, told(&mut io, &begun)).await {
+                Some(told) => told,
+                // Who says nothing may wait for the other side to speak first.
+                None if how == ProxyProtocol::Accept && !begun.get() && !listener.is_cut(local) => {
+                    Ok(None)
+                }
+                None => {
+                    shard.timeout.add(1);
+                    return None;
+                }
             };
             match told {
-                Ok(Some(header)) => header.source.unwrap_or(peer),
+                // An IPv4 client of a proxy of both families comes as an IPv6 one.
+                Ok(Some(header)) => header.source.map_or(peer, |source| {
+                    SocketAddr::new(source.ip().to_canonical(), source.port())
+                }),
                 Ok(None) if how == ProxyProtocol::Accept => peer,
                 _ => {
                     shard.unproxied.add(1);
@@ -99,11 +111,12 @@ pub async fn within<T>(
 }
 
 /// Reads the header that the connection begins with, and not a byte more. `None`: there is none.
-async fn told(io: &mut TcpStream) -> io::Result<Option<Header>> {
+async fn told(io: &mut TcpStream, begun: &Cell<bool>) -> io::Result<Option<Header>> {
     let mut block = vec![0; proxy_protocol::LONGEST];
     let mut before = 0;
     loop {
         let seen = io.peek(&mut block).await?;
+        begun.set(seen > 0);
         match proxy_protocol::read(&block[..seen]) {
             Ok(Begins::With(header)) => {
                 io.read_exact(&mut block[..header.length]).await?;
@@ -114,6 +127,9 @@ async fn told(io: &mut TcpStream) -> io::Result<Option<Header>> {
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
         if seen == before {
+            if io.ready(Interest::READABLE).await?.is_read_closed() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             // The event loop tells only that there is something, which is known.
             tokio::time::sleep(LOOK).await;
         }

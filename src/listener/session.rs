@@ -1,7 +1,8 @@
 //! A client's connection on a listener that speaks no HTTP: carried to an endpoint until either end of it ends.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -91,7 +92,8 @@ impl Session<'_> {
         })
         .await;
         if self.protocol == Protocol::TlsPassthrough {
-            let server_name = self.asked(client, &deadline).await?.unwrap_or_default();
+            let asked = self.unless_cut(self.asked(client, &deadline)).await?;
+            let server_name = asked.unwrap_or_default();
             self.secured = Some(Arc::new(Secured { server_name, ..Secured::default() }));
         }
         let route = self.find_route();
@@ -103,11 +105,17 @@ impl Session<'_> {
         // It outlives configurations: it keeps its route, and nothing else of one.
         let route = route?;
         self.route = Some(route.name.clone());
-        let body = connect(self.local, &route, self.client, &deadline, &mut self.way).await?;
+        let mut way = std::mem::take(&mut self.way);
+        let connecting = connect(self.local, &route, self.client, &deadline, &mut way);
+        let body = self.unless_cut(connecting).await;
+        self.way = way;
+        let body = body?;
         deadline.disarm(Wait::End);
         let Timeouts { idle, stream_idle, .. } = route.policy.timeouts;
         drop(route);
-        let patience = Patience { stream_idle, idle, write };
+        // A side that has ended may wait for as long as it likes for what the other one says.
+        let patience =
+            Patience { stream_idle, idle: idle.min(stream_idle), write, rest: stream_idle };
         let (local, listener) = (self.local, self.listener);
         let is_cut = || listener.is_cut(local);
         tunnel::carry(client, body, &deadline, patience, is_cut, &mut self.carried).await
@@ -127,6 +135,22 @@ impl Session<'_> {
         let arrival = Arrival { at: self.began, pipelined: false };
         let x = Exchange::new(head, Body::Empty, self.client, arrival);
         router.find(&x).map(|id| Arc::clone(router.route(id))).ok_or(Error::NoRoute)
+    }
+
+    /// The work's result, unless the listener's time is over.
+    async fn unless_cut<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            let done = work.as_mut().poll(cx);
+            if done.is_pending() && self.listener.is_cut(self.local) {
+                return Poll::Ready(Err(Error::Stopped));
+            }
+            done
+        })
+        .await
     }
 
     /// The name that a client asks for whose TLS does not end here. What it said waits to be carried on.

@@ -43,6 +43,8 @@ pub struct Patience {
     pub idle: Duration,
     /// For the client to take something.
     pub write: Duration,
+    /// For one side to end, when the other one has.
+    pub rest: Duration,
 }
 
 /// Bytes that were carried.
@@ -64,7 +66,9 @@ pub async fn run(connection: &Rc<Connection>, tracked: &mut Tracked) {
     write::interim(&reply.head, client.borrow_mut().outbox());
     let deadline = &connection.deadline;
     deadline.disarm(Wait::End);
-    let (patience, mut carried) = (Patience { stream_idle, idle, write }, Carried::default());
+    let rest = idle.min(stream_idle);
+    let patience = Patience { stream_idle, idle: rest, write, rest };
+    let mut carried = Carried::default();
     // Whether it is cut is looked at by who serves the connection.
     let ended = carry(client, body, deadline, patience, || false, &mut carried).await;
     tracked.sent = carried.down;
@@ -86,7 +90,7 @@ pub async fn carry(
     is_cut: impl Fn() -> bool,
     carried: &mut Carried,
 ) -> Result<(), Error> {
-    let Patience { stream_idle, idle, write } = patience;
+    let Patience { stream_idle, idle, write, rest } = patience;
     let mut tunnel = Tunnel { body, ended: false };
     deadline.arm(Wait::Step, stream_idle);
     let (mut relay, mut seen) = (Relay::default(), (0, Wanted::Nothing));
@@ -111,7 +115,8 @@ pub async fn carry(
                 match wanted {
                     Wanted::Nothing => stream_idle,
                     Wanted::Client => write,
-                    Wanted::Endpoint => idle.min(stream_idle),
+                    Wanted::Endpoint => idle,
+                    Wanted::Rest => rest,
                 },
             );
         }
@@ -122,8 +127,11 @@ pub async fn carry(
             Poll::Pending if is_cut() => Error::Stopped,
             Poll::Pending if !deadline.passed(Wait::Step) => return Poll::Pending,
             Poll::Pending if wanted == Wanted::Client => Error::WriteTimeout,
-            // A silence ends a tunnel, and looks like an end.
-            Poll::Pending => return Poll::Ready(Err(Error::IdleTimeout)),
+            // A silence ends a tunnel, and looks like an end. What was still to come does not.
+            Poll::Pending if wanted == Wanted::Nothing => {
+                return Poll::Ready(Err(Error::IdleTimeout));
+            }
+            Poll::Pending => Error::IdleTimeout,
         };
         // What broke on one side must not look like an end on the other.
         client.reset_on_close();

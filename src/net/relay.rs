@@ -31,8 +31,10 @@ pub enum Wanted {
     Nothing,
     /// For the client to take what waits for it.
     Client,
-    /// For the endpoint to take something; or, where one side has ended, for the other.
+    /// For the endpoint to take what waits for it.
     Endpoint,
+    /// For one side to end, too: the other one has.
+    Rest,
 }
 
 /// One direction of a tunnel.
@@ -51,8 +53,10 @@ impl Relay {
     pub fn waits_for(&self, client: &Transport, endpoint: &Transport) -> Wanted {
         if !client.is_flushed() {
             Wanted::Client
-        } else if !endpoint.is_flushed() || self.up.ended || self.down.ended {
+        } else if !endpoint.is_flushed() {
             Wanted::Endpoint
+        } else if self.up.ended || self.down.ended {
+            Wanted::Rest
         } else {
             Wanted::Nothing
         }
