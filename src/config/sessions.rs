@@ -94,7 +94,7 @@ impl Check<'_> {
 }
 
 /// Keys of a route that only requests have.
-const OF_REQUESTS: [&str; 13] = [
+const OF_REQUESTS: [&str; 17] = [
     "host",
     "path",
     "path_prefix",
@@ -108,4 +108,8 @@ const OF_REQUESTS: [&str; 13] = [
     "rewrite",
     "headers",
     "error_pages",
+    "request_id",
+    "max_body",
+    "forwarded",
+    "upgrade",
 ];

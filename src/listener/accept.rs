@@ -171,7 +171,7 @@ fn serve(
             let begun = Box::pin(begin::begin(local, listener, &settings, stream, peer)).await;
             let Some(begun) = begun else { return };
             if !settings.protocol.is_http() {
-                return Box::pin(session::serve(local, listener, &settings, begun)).await;
+                return Box::pin(session::serve(local, listener, settings, begun)).await;
             }
             drop(settings);
             let Begun { stream, peer, counted: _counted } = begun;

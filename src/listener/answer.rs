@@ -229,15 +229,10 @@ async fn drain(connection: &Connection) -> bool {
 /// Closes in a way that lets the client read its answer: a close with unread bytes would be a reset, which
 /// may overtake it (RFC 9112, 9.6).
 async fn linger(connection: &Connection) {
+    goodbye(connection).await;
     let deadline = &connection.deadline;
-    deadline.arm(Wait::Step, LINGER);
     poll_fn(|cx| {
         let mut transport = connection.transport.borrow_mut();
-        // Of TLS, what waits for the client comes before its end.
-        if transport.poll_shutdown(cx).is_pending() && !deadline.passed(Wait::Step) {
-            transport.park();
-            return Poll::Pending;
-        }
         loop {
             let received = transport.received().len();
             transport.consume(received);
@@ -254,7 +249,8 @@ async fn linger(connection: &Connection) {
     .await;
 }
 
-/// Ends TLS, so that an answer that ends with its connection does not look cut short (RFC 8446, 6.1).
+/// Ends our side. Of TLS, what waits for the client comes before, and an answer that ends with its connection would
+/// look cut short without it (RFC 8446, 6.1).
 async fn goodbye(connection: &Connection) {
     let deadline = &connection.deadline;
     deadline.arm(Wait::Step, LINGER);

@@ -23,7 +23,7 @@ use crate::proxy::error::Error;
 use crate::proxy::finish::result;
 use crate::proxy::session::{Way, connect};
 use crate::route::Route;
-use crate::telemetry::access_log::Record;
+use crate::telemetry::access_log::{Record, Rule};
 use crate::tls::hello::{Hello, LONGEST, UNRECOGNIZED_NAME};
 use crate::unit::Name;
 
@@ -38,8 +38,9 @@ struct Session<'a> {
     /// How long the first words may take.
     handshake: Duration,
     began: Duration,
-    /// The route it has taken.
+    /// The route it has taken, and what that says of its line.
     route: Option<Name>,
+    rule: Rule,
     way: Way,
     carried: Carried,
     /// Why it did not end in peace.
@@ -47,7 +48,7 @@ struct Session<'a> {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(local: &Rc<Local>, listener: &Listener, settings: &Settings, begun: Begun) {
+pub async fn serve(local: &Rc<Local>, listener: &Listener, settings: Arc<Settings>, begun: Begun) {
     let Begun { stream, peer, counted: _counted } = begun;
     let secured = stream.secured().cloned();
     let scheme = if secured.is_some() { "tls" } else { "tcp" };
@@ -64,14 +65,17 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, settings: &Settings, 
         protocol: settings.protocol,
         handshake: settings.timeouts.handshake.get(),
         route: None,
+        rule: Rule::default(),
         began: local.now(),
         way: Way::default(),
         carried: Carried::default(),
         // Until it is known otherwise: also if the task ends in the midst.
         failed: Some(Error::Stopped),
     };
-    let transport = RefCell::new(transport);
-    session.failed = session.run(&transport, settings.timeouts.write.get()).await.err();
+    let (transport, write) = (RefCell::new(transport), settings.timeouts.write.get());
+    // It outlives configurations.
+    drop(settings);
+    session.failed = session.run(&transport, write).await.err();
     // What was not begun must not look as if it had ended.
     if session.carried_nothing() {
         transport.borrow().reset_on_close();
@@ -102,9 +106,8 @@ impl Session<'_> {
             client.outbox().extend_from_slice(UNRECOGNIZED_NAME);
             client.flush_now();
         }
-        // It outlives configurations: it keeps its route, and nothing else of one.
         let route = route?;
-        self.route = Some(route.name.clone());
+        (self.route, self.rule) = (Some(route.name.clone()), route.policy.logging);
         let mut way = std::mem::take(&mut self.way);
         let connecting = connect(self.local, &route, self.client, &deadline, &mut way);
         let body = self.unless_cut(connecting).await;
@@ -120,9 +123,7 @@ impl Session<'_> {
         let is_cut = || listener.is_cut(local);
         tunnel::carry(client, body, &deadline, patience, is_cut, &mut self.carried).await
     }
-}
 
-impl Session<'_> {
     /// The route of the name that is asked for, else what the listener itself says.
     fn find_route(&self) -> Result<Arc<Route>, Error> {
         let snapshot = self.local.snapshot();
@@ -202,6 +203,7 @@ impl Drop for Session<'_> {
             route: self.route.as_deref().filter(|name| !name.is_empty()).unwrap_or("none"),
             pool: way.pool.as_deref().unwrap_or_default(),
             panic: way.panic,
+            rule: self.rule,
             received: self.carried.up,
             sent: self.carried.down,
             peer: self.client.peer,

@@ -14,6 +14,7 @@ use crate::message::body::Body;
 use crate::message::exchange::{Arrival, Client, Exchange};
 use crate::message::head::Head;
 use crate::net::deadline::{Deadline, Wait};
+use crate::policy::Filter;
 use crate::pool::connections::Reuse;
 use crate::pool::{self, Pool};
 use crate::route::{Route, Target};
@@ -48,8 +49,9 @@ pub async fn connect(
 ) -> Result<Body, Error> {
     let arrival = Arrival { at: local.now(), pipelined: false };
     let mut x = Exchange::new(Head::default(), Body::Empty, client, arrival);
-    for step in &route.policy.steps {
-        step.on_request(&mut x, &|| local.random())?;
+    // All else that policies say is of requests.
+    if let Some(access) = route.policy.config().access.filter() {
+        access.on_request(&mut x, &|| local.random())?;
     }
     let first = match &route.target {
         Target::Pool(pool) => pool,

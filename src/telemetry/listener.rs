@@ -83,9 +83,7 @@ impl ListenerMetrics {
             scrape.add(LISTENER_PAUSES, &labels, self.shards.sum(|s| &s.pauses[at]) as f64);
         }
     }
-}
 
-impl ListenerMetrics {
     /// Not of a listener that has had none.
     fn observe_handshakes(&self, listener: &str, scrape: &mut Scrape) {
         let counts = Handshake::ALL.map(|(.., at)| self.shards.sum(|s| &s.handshakes[at as usize]));
@@ -100,18 +98,7 @@ impl ListenerMetrics {
         self.shards.iter().for_each(|shard| times.add(&shard.handshake));
         scrape.add_times(TLS_HANDSHAKE_DURATION, &[("listener", listener)], &times);
     }
-}
 
-impl ListenerShard {
-    /// Counts a session that is over.
-    pub fn count_session(&self, result: &str, buckets: &Buckets, took: Duration) {
-        let at = SESSION_RESULTS.iter().position(|one| *one == result).unwrap_or_default();
-        self.sessions[at].add(1);
-        self.session.record(buckets, took);
-    }
-}
-
-impl ListenerMetrics {
     /// Not of a listener that has had none.
     fn observe_sessions(&self, listener: &str, scrape: &mut Scrape) {
         let mut times = Times::default();
@@ -124,6 +111,15 @@ impl ListenerMetrics {
             scrape.add(L4_SESSIONS, &[("listener", listener), ("result", result)], count as f64);
         }
         scrape.add_times(L4_DURATION, &[("listener", listener)], &times);
+    }
+}
+
+impl ListenerShard {
+    /// Counts a session that is over.
+    pub fn count_session(&self, result: &str, buckets: &Buckets, took: Duration) {
+        let at = SESSION_RESULTS.iter().position(|one| *one == result).unwrap_or_default();
+        self.sessions[at].add(1);
+        self.session.record(buckets, took);
     }
 }
 

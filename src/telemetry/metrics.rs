@@ -96,7 +96,7 @@ metrics! {
         "Time of TLS handshakes that came to a connection.";
     TLS_EXPIRY = Gauge "weir_tls_certificate_expiry_timestamp_seconds" "When the certificate ends.";
     L4_SESSIONS = Counter "weir_l4_sessions_total"
-        "Sessions of tcp and tls listeners that are over, by result.";
+        "Sessions that are over, of listeners that speak no HTTP, by result.";
     L4_DURATION = Histogram "weir_l4_session_duration_seconds" "How long they lasted.";
     HTTP_REQUESTS = Counter "weir_http_requests_total"
         "Requests answered, by whoever answered; code 0: the client left first.";
@@ -115,7 +115,7 @@ metrics! {
     POOL_RESPONSE = Histogram "weir_pool_response_seconds"
         "Connection at hand to the head of the answer.";
     ENDPOINT_RESPONSE = Histogram "weir_endpoint_response_seconds"
-        "Request sent to first byte of the answer, by endpoint, if endpoint_histograms asks for it.";
+        "The same by endpoint, if endpoint_histograms asks for it.";
     POOL_CONNECT = Histogram "weir_pool_connect_seconds" "To connect to an endpoint.";
     POOL_RETRIES = Counter "weir_pool_retries_total" "Attempts after the first, by cause.";
     POOL_CONNECTIONS = Gauge "weir_pool_connections"

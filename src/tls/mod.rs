@@ -1,7 +1,7 @@
 //! TLS: what weir shows to clients and asks of them, and whom it believes among endpoints. Which connection gets it,
 //! `listener` and `pool` decide.
 //!
-//! All of rustls stands here and in `net::stream`. Cryptography is aws-lc's.
+//! All of rustls stands here, in `net::stream` and in `listener::handshake`. Cryptography is aws-lc's.
 
 use std::sync::Arc;
 
