@@ -252,11 +252,13 @@ fn a_listener_that_is_gone_lets_its_connections_end_within_drain_timeout() {
 #[test]
 fn the_first_request_of_a_connection_is_waited_for_a_second_when_its_listener_goes() {
     let a = Slow::new();
-    let text = one_pool(&[&a.upstream]);
+    let text = one_pool(&[&a.upstream]) + "[runtime]\nworkers = 1\n";
     let weir = Weir::start(&text);
-    let (mut asks, mut silent) = (weir.connect(), weir.connect());
-    weir.until_metric("weir_listener_connections{listener=\"web\"}", 2.0);
+    let (mut idle, mut asks, mut silent) = (weir.connect(), weir.connect(), weir.connect());
+    assert_eq!(idle.send(get("/quick")).answer().status, 200);
+    weir.until_metric("weir_listener_connections{listener=\"web\"}", 3.0);
     assert_eq!(weir.reload(without_web(&text)), Reloaded::Accepted);
+    assert!(idle.is_closed(), "the worker knows");
     let answer = asks.send(get("/quick")).answer();
     assert_eq!((answer.status, answer.field("connection")), (503, Some("close")));
     assert!(asks.is_closed());

@@ -233,17 +233,20 @@ fn what_is_no_authority_and_no_list_lets_nobody_in() {
 fn a_broken_record_ends_the_connection_at_once() {
     let (ca, a) = (Authority::new(), Upstream::replying("a"));
     let own = ca.issue(&["a.example"]);
-    let weir = Weir::prepared(text(&a, &section("main")), |directory| {
+    // So that nothing else ends it.
+    let patient = "[listeners.web.timeouts]\nheader = \"1h\"\nidle = \"1h\"\n";
+    let weir = Weir::prepared(text(&a, &(section("main") + patient)), |directory| {
         own.write(directory, "main");
     });
     let mut client = dial(weir.address(), "a.example", &Arc::new(ca.believed(None)));
     assert_eq!(ask(&mut client, "/").unwrap().text(), "a");
-    // Half of a head in a good record, and a bad one right behind it.
+    // Half of a head in a good record, and a bad one right behind it; too long to be looked at together.
     let mut records = Vec::new();
-    client.conn.writer().write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    let half = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(3000));
+    client.conn.writer().write_all(half.as_bytes()).unwrap();
     client.conn.write_tls(&mut records).unwrap();
-    records.extend_from_slice(b"\x17\x03\x03\0\x20");
-    records.extend_from_slice(&[7; 32]);
+    records.extend_from_slice(b"\x17\x03\x03\x0b\xb8");
+    records.extend_from_slice(&[7; 3000]);
     client.sock.write_all(&records).unwrap();
     weir.until_metric("weir_listener_connections{listener=\"web\"}", 0.0);
 }
@@ -389,6 +392,9 @@ fn row_39_a_handshake_has_its_time_and_a_drip_does_not_extend_it() {
     assert_eq!(ask(&mut kept, "/").unwrap().text(), "a");
     weir.advance(30);
     assert_eq!(ask(&mut kept, "/").unwrap().text(), "a");
+    // Even who is closed for its silence is told goodbye.
+    weir.advance(90);
+    assert_eq!(kept.read(&mut [0]).unwrap(), 0);
 }
 
 /// Text that shows where a part is missing.
