@@ -25,6 +25,7 @@ pub mod endpoint; // one of them
 // Ground: knows nothing of routes or pools.
 pub mod kind; // how an extension point lists what it offers
 pub mod telemetry; // metrics, log, access log
+pub mod h2; // HTTP/2: heads to and from those of its library; frames counted; no socket, no clock
 pub mod h1; // HTTP/1.1 on the wire: bytes to heads and back; no socket, no clock
 pub mod message; // HTTP messages of any version: head, body, exchange, reply
 pub mod tls; // certificates, and what is spoken with them

@@ -19,6 +19,8 @@ mod hop_by_hop;
 mod hostile;
 mod house;
 mod http1;
+mod http2;
+mod http2_hostile;
 mod interim;
 mod language;
 mod limits;

@@ -101,7 +101,7 @@ fn the_defaults_it_shows_are_the_real_ones() {
     let policy = real.policies.remove("public").expect("it shows one");
     assert_eq!(policy, weir::policy::Config::default(), "all its keys show a default");
     assert_eq!(shown, real);
-    assert_eq!(dropped, 84, "lines that show a default");
+    assert_eq!(dropped, 91, "lines that show a default");
 }
 
 #[test]

@@ -246,7 +246,6 @@ fn rows_16_and_17_a_request_line_has_one_form() {
         (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
         (505, line(b"GET / HTTP/2.0")),
         (505, line(b"GET / HTTP/3.1")),
-        (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
         // 17: what follows a CONNECT may be meant for a tunnel, so it is no request either.
         (501, line(b"CONNECT a:443 HTTP/1.1")),
         (501, b"CONNECT a HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n".to_vec()),

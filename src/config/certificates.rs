@@ -55,7 +55,7 @@ pub fn certificates(
         let missing = listener.tls.client_ca.is_none();
         let mut read = files.iter().zip(&listener.tls.loaded);
         let all = !missing && read.all(|(of, read)| of.1.is_none() || read.is_some());
-        if let (true, Err(wrong)) = (all, Server::new(&listener.tls, &[], true)) {
+        if let (true, Err(wrong)) = (all, Server::new(&listener.tls, &[], Vec::new())) {
             let problem =
                 format!("{}: write the path of a file that has some, in PEM", wrong.problem);
             let at = reading.tree.value(&path(wrong.key));

@@ -114,16 +114,16 @@ fn tls(
     if !section.protocol.is_secured() {
         return Ok(None);
     }
-    let (named, http) = (&section.tls.certificates, section.protocol.is_http());
+    let (named, alpn) = (&section.tls.certificates, section.versions().alpn());
     let shown: Vec<Arc<Certificate>> = if named.is_empty() {
         certificates.values().cloned().collect()
     } else {
         named.iter().filter_map(|name| certificates.get(name).cloned()).collect()
     };
-    if let Some(before) = before.filter(|before| before.is_of(&section.tls, &shown, http)) {
+    if let Some(before) = before.filter(|before| before.is_of(&section.tls, &shown, &alpn)) {
         return Ok(Some(Arc::clone(before)));
     }
-    let made = Server::new(&section.tls, &shown, http);
+    let made = Server::new(&section.tls, &shown, alpn);
     made.map(|server| Some(Arc::new(server))).map_err(|wrong| {
         let problem = format!("`{}`: {}: write another", wrong.key, wrong.problem);
         Fault::new(Code::E0105, problem, "not usable")

@@ -29,6 +29,9 @@ pub fn limits(tree: &Tree, config: &Config, found: &mut Vec<Diagnostic>) {
         let most = MAX_FIELDS as u16;
         check.number(&["listeners", name, "limits", "headers"], limits.headers, 1, most);
         check.number(&["listeners", name, "limits", "trailers"], limits.trailers, 0, most);
+        for (key, number, least, most) in limits.numbers() {
+            check.number(&["listeners", name, "limits", key], number, least, most);
+        }
     }
     check.metrics(&config.metrics);
     check.levels(&config.log);

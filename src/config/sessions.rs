@@ -3,7 +3,7 @@
 use super::Check;
 use super::tls::is_host;
 use crate::diagnostic::{Code, Diagnostic, shown};
-use crate::listener::Protocol;
+use crate::listener::{self, Protocol};
 use crate::route;
 
 impl Check<'_> {
@@ -18,6 +18,9 @@ impl Check<'_> {
                 self.add(Diagnostic::new(Code::E0403, at, problem, "no `pool`"));
             }
         }
+        for (name, listener) in &config.listeners {
+            self.versions(name, listener);
+        }
         for (name, listener) in config.listeners.iter().filter(|(_, one)| one.redirect_https) {
             if listener.protocol != Protocol::Http {
                 let problem = "`redirect_https` is for http listeners, which have somebody to send: remove it";
@@ -30,6 +33,25 @@ impl Check<'_> {
             if !route.sni.is_empty() {
                 self.by_name(name, route);
             }
+        }
+    }
+
+    /// A listener speaks some version of HTTP, if it speaks HTTP at all.
+    fn versions(&mut self, name: &str, listener: &listener::Config) {
+        let path = ["listeners", name, "http_versions"];
+        if listener.http_versions.is_empty() {
+            let problem =
+                "`http_versions` names one at least: write [\"1.1\", \"2\"], or remove it";
+            let at = self.tree.value(&path);
+            self.add(Diagnostic::new(Code::E0105, at, problem, "none"));
+        } else if !listener.protocol.is_http() && self.tree.has(&path) {
+            let problem =
+                "this listener carries connections, whatever they speak: remove `http_versions`";
+            let at = self.tree.key(&path);
+            let found = Diagnostic::new(Code::E0402, at, problem, "asks for nothing");
+            self.add(
+                found.also(self.tree.value(&["listeners", name, "protocol"]), "because of this"),
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use super::framing::Framing;
 use super::{Facts, Fault, Limits, MAX_FIELDS, Message};
 use crate::message::head::{Head, Known, Method, Span, Version};
-use crate::message::target::{check_authority, normalise};
+use crate::message::target::{check_authority, settle_authority, settle_target};
 
 /// Reads a request head from the front of `bytes`. `None`: it is not whole yet.
 ///
@@ -62,8 +62,8 @@ pub fn read(bytes: &[u8], limits: &Limits, into: &mut Head) -> Result<Option<Mes
     let persistent = match into.version {
         // What follows may be meant for a tunnel, though there will be none (RFC 9110, 9.3.6).
         _ if into.method == Method::Connect => false,
-        Version::Http11 => !facts.close,
         Version::Http10 => facts.keep_alive && !facts.close,
+        _ => !facts.close,
     };
     Ok(Some(Message { framing, length: skipped + length, persistent }))
 }
@@ -85,7 +85,7 @@ pub fn has_underscores(head: &Head) -> bool {
 
 /// Some servers read `_` in a name as `-`: `Content_Length` would be framing to them, and
 /// `X_Forwarded_For` the word of a proxy. Such fields are not passed on.
-fn drop_underscores(head: &mut Head) {
+pub fn drop_underscores(head: &mut Head) {
     // No name that weir knows has one.
     for field in head.fields.iter_mut().filter(|field| field.known == Known::Other) {
         field.removed |= head.bytes[field.name.range()].contains(&b'_');
@@ -138,7 +138,7 @@ fn read_target(
         _ => return Err(Fault::Malformed),
     };
     if let Some(at) = host {
-        settle_authority(head, head.fields[at].value)?;
+        settle_authority(head, head.fields[at].value).map_err(|_| Fault::Malformed)?;
     }
     let (mut at, end) = (target.start, target.end);
     if head.method == Method::Connect {
@@ -155,48 +155,9 @@ fn read_target(
             let same = head.slice(head.fields[host].value) == head.slice(authority);
             head.fields[host].removed = !same;
         }
-        settle_authority(head, authority)?;
+        settle_authority(head, authority).map_err(|_| Fault::Malformed)?;
     }
-    let question = head.bytes[at..end].iter().position(|b| *b == b'?').map_or(end, |n| at + n);
-    head.query = Span::new(question..end);
-    if head.bytes[question..end].iter().any(|b| !(0x21..0x7f).contains(b) || *b == b'#') {
-        return Err(Fault::Malformed);
-    }
-    match &head.bytes[at..question] {
-        b"*" if head.method == Method::Options && question == end => {
-            head.path = Span::new(at..question);
-        }
-        // `OPTIONS http://a` asks about the server as a whole (RFC 9112, 3.2.4) …
-        [] if at > target.start && head.method == Method::Options && question == end => {
-            head.path = head.append(b"*");
-        }
-        // … and `http://a` and `http://a?q` for the root.
-        [] if at > target.start => head.path = head.append(b"/"),
-        path => {
-            head.path = match normalise(path).map_err(|_| Fault::Malformed)? {
-                None => Span::new(at..question),
-                Some(normal) => head.append(&normal),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whom the request is for, in lower case.
-fn settle_authority(head: &mut Head, at: Span) -> Result<(), Fault> {
-    let found = check_authority(head.slice(at)).map_err(|_| Fault::Malformed)?;
-    head.authority = at;
-    if found.upper {
-        let lower = head.slice(at).to_ascii_lowercase();
-        head.authority = head.append(&lower);
-    }
-    let start = head.authority.start as usize;
-    let host = &head.bytes[start..start + found.host];
-    // A name with a dot at its end is the same name (RFC 3986, 3.2.2).
-    let length =
-        host.strip_suffix(b".").filter(|name| !name.is_empty()).map_or(found.host, <[u8]>::len);
-    head.host = Span::new(start..start + length);
-    Ok(())
+    settle_target(head, at..end, at > target.start).map_err(|_| Fault::Malformed)
 }
 
 /// What follows the scheme of a target in absolute-form.

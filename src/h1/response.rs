@@ -74,8 +74,8 @@ pub fn read(
     super::settle_upgrade(into, &facts, status == 101 && into.version == Version::Http11);
     let persistent = framing != Framing::UntilClose
         && match into.version {
-            Version::Http11 => !facts.close,
             Version::Http10 => facts.keep_alive && !facts.close,
+            _ => !facts.close,
         };
     Ok(Some(Message { framing, length, persistent }))
 }

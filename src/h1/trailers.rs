@@ -21,7 +21,7 @@ pub fn write(section: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Whether a field of this name has a meaning behind a body only (RFC 9110, 6.5.1).
-fn may_be_a_trailer(name: &[u8]) -> bool {
+pub fn may_be_a_trailer(name: &[u8]) -> bool {
     let begins = |start: &[u8]| {
         name.get(..start.len()).is_some_and(|front| front.eq_ignore_ascii_case(start))
     };

@@ -39,6 +39,7 @@ pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>)
     out.extend_from_slice(match head.version {
         Version::Http11 => b"via: 1.1 weir\r\n\r\n",
         Version::Http10 => b"via: 1.0 weir\r\n\r\n",
+        Version::Http2 => b"via: 2 weir\r\n\r\n",
     });
 }
 

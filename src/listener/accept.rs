@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use super::begin::{self, Begun};
 use super::clients::Counted;
 use super::pauses::{Cause, News};
-use super::{Listener, http1, session};
+use super::{Listener, http1, http2, session};
 use crate::net::descriptors::{Descriptor, is_shortage};
 use crate::net::places::{Place, Places};
 use crate::net::stream::Stream;
@@ -175,8 +175,10 @@ fn serve(
             }
             drop(settings);
             let Begun { stream, peer, counted: _counted } = begun;
-            let connection = http1::Connection::new(local, listener, stream, peer);
-            http1::serve(local, listener, connection).await;
+            if stream.secured().is_some_and(|secured| secured.http2) {
+                return Box::pin(http2::serve(local, listener, stream, Vec::new(), peer)).await;
+            }
+            http(local, listener, http1::Connection::new(local, listener, stream, peer)).await;
         });
         return;
     }
@@ -189,8 +191,16 @@ fn serve(
     let connection = http1::Connection::new(local, listener, Stream::Plain(stream.into()), peer);
     #[expect(clippy::disallowed_methods, reason = "or here, where nothing comes before HTTP")]
     tokio::task::spawn_local(async move {
-        http1::serve(&open.local, &open.listener, connection).await;
+        http(&open.local, &open.listener, connection).await;
     });
+}
+
+/// Serves a connection that speaks HTTP. If that turns out to be HTTP/2 it has a box of its own: the others stay small.
+async fn http(local: &Rc<Local>, listener: &Arc<Listener>, connection: Rc<http1::Connection>) {
+    let peer = connection.peer;
+    if let Some((stream, received)) = http1::serve(local, listener, connection).await {
+        Box::pin(http2::serve(local, listener, stream, received, peer)).await;
+    }
 }
 
 /// An open connection, counted while it exists; to be dropped after its socket.

@@ -16,17 +16,18 @@ use std::time::Duration;
 use super::answer::{self, Asked, Ended};
 use super::body::RequestBody;
 use super::traffic::Traffic;
+use super::versions::begins_http2;
 use super::{Listener, Settings, tunnel};
 use crate::h1::framing::Framing;
 use crate::h1::payload::Payload;
-use crate::h1::{Limits, Message, Partial, request, write};
+use crate::h1::{Limits, Message, Partial, request};
 use crate::message::body::Body;
 use crate::message::exchange::{Arrival, Client, Exchange};
 use crate::message::head::{Head, Known, Method, Version};
 use crate::net::deadline::{Deadline, Wait, jitter};
 use crate::net::stream::Stream;
 use crate::net::transport::Transport;
-use crate::pool::downstream::{Downstream, Interim};
+use crate::pool::downstream::Downstream;
 use crate::proxy::error::Error;
 use crate::proxy::finish::{Tracked, refused, track};
 use crate::proxy::{Local, http};
@@ -57,18 +58,27 @@ pub struct Connection {
     pub trusted: Cell<bool>,
     /// It has asked nothing yet.
     fresh: Cell<bool>,
+    /// It speaks HTTP/2.
+    http2: Cell<bool>,
 }
 
 /// What came instead of a request.
 enum NoHead {
+    /// The beginning of HTTP/2.
+    Http2,
     /// The client has nothing more to say, or has been silent for too long.
     Closed,
     /// Bytes that are not a request.
     Refused(Error),
 }
 
-/// Serves a connection to its end. It is made before: what a future is given is kept by it twice.
-pub async fn serve(local: &Rc<Local>, listener: &Listener, connection: Rc<Connection>) {
+/// Serves a connection to its end, or until it turns out to speak HTTP/2: then it is given back, with what has come.
+/// It is made before: what a future is given is kept by it twice.
+pub async fn serve(
+    local: &Rc<Local>,
+    listener: &Listener,
+    connection: Rc<Connection>,
+) -> Option<(Stream, Vec<u8>)> {
     poll_fn(|cx| {
         connection.deadline.belongs_to(cx);
         Poll::Ready(())
@@ -99,6 +109,9 @@ pub async fn serve(local: &Rc<Local>, listener: &Listener, connection: Rc<Connec
     if cut && !local.cutting.replace(false) {
         connection.transport.borrow().reset_on_close();
     }
+    // All that had a part in it is gone.
+    let connection = Rc::into_inner(connection).filter(|one| one.http2.get())?;
+    Some(connection.transport.into_inner().into_parts())
 }
 
 /// One box for all that a request needs: the only allocation of a request without a body, and a connection
@@ -128,6 +141,10 @@ async fn next<'a>(
             }))
         }
         Err(NoHead::Closed) => None,
+        Err(NoHead::Http2) => {
+            connection.http2.set(true);
+            None
+        }
         Err(NoHead::Refused(error)) => {
             let x = Exchange::new(Head::default(), Body::Empty, client, arrival);
             Some(Box::pin(refuse(connection, local, listener, x, error)))
@@ -187,6 +204,7 @@ impl Connection {
             trusted: Cell::new(terms.trusts(peer.ip())),
             terms: RefCell::new(terms),
             fresh: Cell::new(true),
+            http2: Cell::new(false),
             peer,
         })
     }
@@ -203,6 +221,7 @@ impl Connection {
         let mut partial = Partial::default();
         let mut slept = false;
         let mut limits = Limits::CLIENT;
+        let may_be_http2 = self.fresh.get() && self.may_be_http2();
         deadline.disarm(Wait::Body);
         deadline.disarm(Wait::End);
         // An idle connection owns no buffer.
@@ -224,16 +243,20 @@ impl Connection {
                         deadline.arm(Wait::Step, terms.timeouts.header.get());
                     }
                     let received = transport.received();
-                    if partial.may_be_whole(received, &limits) {
+                    let http2 = if may_be_http2 { begins_http2(received) } else { None };
+                    if http2 == Some(true) {
+                        return Poll::Ready(Err(NoHead::Http2));
+                    }
+                    if http2.is_none() && partial.may_be_whole(received, &limits) {
                         let mut head = local.heads.take();
                         match request::read(received, &limits, &mut head) {
                             Err(fault) => {
                                 return Poll::Ready(Err(NoHead::Refused(fault.into())));
                             }
-                            Ok(Some(_)) if self.terms.borrow().refuses(&head) => {
-                                return Poll::Ready(Err(NoHead::Refused(Error::BadRequest)));
-                            }
                             Ok(Some(message)) => {
+                                if let Some(error) = self.terms.borrow().refusal(&head) {
+                                    return Poll::Ready(Err(NoHead::Refused(error)));
+                                }
                                 transport.consume(message.length);
                                 return Poll::Ready(Ok((head, message)));
                             }
@@ -267,6 +290,11 @@ impl Connection {
         })
         .await;
         (result, Arrival { at: started.unwrap_or_default(), pipelined: !slept })
+    }
+
+    /// Whether it may turn out to speak HTTP/2. Over TLS that would have been said (RFC 9113, 3.3).
+    fn may_be_http2(&self) -> bool {
+        self.terms.borrow().versions.http2 && self.transport.borrow().secured().is_none()
     }
 
     /// From now on the listener's settings hold as they are now.
@@ -351,31 +379,6 @@ impl Connection {
             self.deadline.arm(Wait::Body, LOOK);
         }
         self.transport.borrow().has_ended()
-    }
-}
-
-impl Interim for Connection {
-    fn poll_interim(&self, cx: &mut Context<'_>, head: &Head) -> Poll<()> {
-        if self.version.get() == Version::Http10 {
-            return Poll::Ready(());
-        }
-        let mut transport = self.transport.borrow_mut();
-        if transport.poll_flush(cx).is_pending() {
-            // It has not taken the last one yet.
-            return Poll::Pending;
-        }
-        write::interim(head, transport.outbox());
-        // If the client is gone, that is noticed elsewhere.
-        let _ = transport.poll_flush(cx);
-        if head.status == 100 && self.expects.replace(false) {
-            // From now on the body is waited for.
-            cx.waker().wake_by_ref();
-        }
-        Poll::Ready(())
-    }
-
-    fn is_expecting(&self) -> bool {
-        self.expects.get()
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::h1;
 use crate::h1::chunked;
+use crate::h2::meter;
 use crate::unit::{ByteRate, Size};
 
 /// `[listeners.NAME.limits]`: how much clients may send, and how many may come.
@@ -31,6 +32,17 @@ pub struct Limits {
     pub trailer_size: Size,
     /// What of an answer is held for a client that does not take it; beyond, the endpoint is not read on.
     pub connection_buffer: Size,
+    /// HTTP/2: requests at once on one connection.
+    pub streams: u16,
+    /// HTTP/2: what a client may send of one request's body before weir has passed it on.
+    pub stream_window: Size,
+    /// HTTP/2: the same, of all requests of a connection.
+    pub connection_window: Size,
+    /// HTTP/2: requests opened and cancelled within 10 s; more, and more than half of all: the connection is closed.
+    pub resets: u16,
+    /// HTTP/2: frames that ask for nothing within 10 s (SETTINGS, PING, PRIORITY, WINDOW_UPDATE, unknown ones); more:
+    /// the connection is closed.
+    pub control_frames: u16,
     /// Open connections from one address (IPv6: one /64); further ones are closed. 0: no limit.
     pub connections_per_client: u32,
 }
@@ -49,6 +61,11 @@ impl Default for Limits {
             trailers: chunks.trailers,
             trailer_size: Size::from_bytes(u64::from(chunks.trailer_size)),
             connection_buffer: Size::from_kib(64),
+            streams: 100,
+            stream_window: Size::from_kib(64),
+            connection_window: Size::from_kib(1024),
+            resets: 100,
+            control_frames: 1000,
             connections_per_client: 0,
         }
     }
@@ -75,8 +92,23 @@ impl Limits {
         }
     }
 
+    /// What they mean to the meter of an HTTP/2 connection.
+    pub fn meter(&self) -> meter::Limits {
+        let (resets, control_frames) = (self.resets.into(), self.control_frames.into());
+        meter::Limits { resets, control_frames }
+    }
+
+    /// Numbers of HTTP/2 by key, with the least and the most of each.
+    pub fn numbers(&self) -> [(&'static str, u16, u16, u16); 3] {
+        [
+            ("streams", self.streams, 1, 10_000),
+            ("resets", self.resets, 1, u16::MAX),
+            ("control_frames", self.control_frames, 100, u16::MAX),
+        ]
+    }
+
     /// Sizes by key, with the least and the most of each: what is outside helps nobody.
-    pub fn sizes(&self) -> [(&'static str, Size, Size, Size); 7] {
+    pub fn sizes(&self) -> [(&'static str, Size, Size, Size); 9] {
         let kib = Size::from_kib;
         let none = Size::default();
         [
@@ -87,6 +119,8 @@ impl Limits {
             ("chunk_extensions", self.chunk_extensions, none, kib(1024)),
             ("trailer_size", self.trailer_size, none, kib(64)),
             ("connection_buffer", self.connection_buffer, kib(16), kib(256)),
+            ("stream_window", self.stream_window, kib(16), kib(16 * 1024)),
+            ("connection_window", self.connection_window, kib(64), kib(64 * 1024)),
         ]
     }
 }

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::h1::request;
-use crate::message::head::Head;
+use crate::message::head::{Head, Version};
 use crate::net::address::Listen;
 use crate::net::leaving::Leaving;
 use crate::net::places::Places;
+use crate::proxy::error::Error;
 use crate::route;
 use crate::telemetry::listener::ListenerMetrics;
 use crate::tls::server::{self, Server};
@@ -21,18 +22,25 @@ use crate::unit::{Cidr, Name, OneOrMany};
 
 mod accept;
 mod answer;
+mod answering;
 mod begin;
 mod body;
 mod clients;
 mod handshake;
 mod http1;
+mod http2;
+mod interim;
 pub mod limits;
+mod metered;
 mod origin;
+mod pace;
 mod pauses;
 mod session;
+mod stream;
 pub mod timeouts;
 mod traffic;
 mod tunnel;
+pub mod versions;
 mod writing;
 
 pub use accept::accept;
@@ -40,6 +48,7 @@ use clients::Clients;
 use limits::Limits;
 use pauses::Pauses;
 use timeouts::Timeouts;
+use versions::{HttpVersion, Versions};
 
 /// `[listeners.NAME]`: where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,6 +60,10 @@ pub struct Config {
     /// "tls-passthrough", of which the name is read that a client asks for.
     #[serde(default)]
     pub protocol: Protocol,
+    /// Which versions of HTTP are spoken: "1.1" (and 1.0), "2", or both. HTTP/2 comes by ALPN over TLS; without it,
+    /// from clients that know that it is spoken (gRPC's, for example).
+    #[serde(default = "versions::all")]
+    pub http_versions: OneOrMany<HttpVersion>,
     /// TLS, for "https".
     #[serde(default)]
     pub tls: server::Config,
@@ -90,6 +103,11 @@ impl Config {
         let by_name = !route.sni.is_empty();
         let fits = if by_name { self.protocol.has_names() } else { self.protocol.is_http() };
         fits && route.belongs_to(name)
+    }
+
+    /// The versions of HTTP that it speaks; none, if it speaks something else.
+    pub fn versions(&self) -> Versions {
+        Versions::of(if self.protocol.is_http() { &self.http_versions } else { &[] })
     }
 }
 
@@ -178,6 +196,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// Whether a header of the PROXY protocol comes first.
     pub proxy_protocol: ProxyProtocol,
+    /// In which versions, if it is HTTP.
+    pub versions: Versions,
     /// What is spoken below that.
     pub tls: Option<Arc<Server>>,
 }
@@ -188,9 +208,13 @@ impl Settings {
         self.trusted_proxies.iter().any(|range| range.contains(peer))
     }
 
-    /// Whether a sound head is refused all the same.
-    pub fn refuses(&self, head: &Head) -> bool {
-        self.underscore_headers == Underscores::Reject && request::has_underscores(head)
+    /// Why a sound head is refused all the same.
+    pub fn refusal(&self, head: &Head) -> Option<Error> {
+        if head.version != Version::Http2 && !self.versions.http1 {
+            return Some(Error::UnknownVersion);
+        }
+        let rejects = self.underscore_headers == Underscores::Reject;
+        (rejects && request::has_underscores(head)).then_some(Error::BadRequest)
     }
 
     /// What the section of this name says, with the TLS that it comes to.
@@ -203,6 +227,7 @@ impl Settings {
             timeouts: section.timeouts,
             limits: section.limits,
             protocol: section.protocol,
+            versions: section.versions(),
             proxy_protocol: section.proxy_protocol,
             tls,
         }

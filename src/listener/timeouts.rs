@@ -22,6 +22,8 @@ pub struct Timeouts {
     pub write: Duration,
     /// Keep-alive, with no request open: for so long, ± 10 %; then the connection closes.
     pub idle: Duration,
+    /// The same for HTTP/2, whose client is told before (GOAWAY).
+    pub h2_idle: Duration,
 }
 
 impl Default for Timeouts {
@@ -33,13 +35,14 @@ impl Default for Timeouts {
             body: Duration::from_secs(30),
             write: Duration::from_secs(30),
             idle: Duration::from_secs(75),
+            h2_idle: Duration::from_secs(300),
         }
     }
 }
 
 impl Timeouts {
     /// Every key with its value.
-    pub fn all(&self) -> [(&'static str, Duration); 6] {
+    pub fn all(&self) -> [(&'static str, Duration); 7] {
         [
             ("proxy_protocol", self.proxy_protocol),
             ("handshake", self.handshake),
@@ -47,6 +50,7 @@ impl Timeouts {
             ("body", self.body),
             ("write", self.write),
             ("idle", self.idle),
+            ("h2_idle", self.h2_idle),
         ]
     }
 }

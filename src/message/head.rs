@@ -59,7 +59,7 @@ pub struct Field {
     pub removed: bool,
 }
 
-/// Version of an HTTP/1 message.
+/// Version of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.0.
@@ -67,6 +67,19 @@ pub enum Version {
     /// HTTP/1.1.
     #[default]
     Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+impl Version {
+    /// Its number, as `Via` and logs name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
 }
 
 /// Methods that weir treats by name; all others are `Other`.

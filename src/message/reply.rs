@@ -44,7 +44,7 @@ impl Reply {
 }
 
 /// The usual words for a status (RFC 9110, 15).
-fn reason_phrase(status: u16) -> &'static str {
+pub fn reason_phrase(status: u16) -> &'static str {
     match status {
         // RFC 9110 has given it a new one.
         413 => "Content Too Large",

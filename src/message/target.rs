@@ -3,6 +3,10 @@
 //! Done once, for every version of HTTP and for the paths in the configuration alike, so that what is
 //! matched is what is forwarded (RFC 3986, 6.2). Pure.
 
+use std::ops::Range;
+
+use super::head::{Head, Method, Span};
+
 /// What is wrong with an authority or a path; the request deserves 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
@@ -55,6 +59,59 @@ pub fn check_authority(authority: &[u8]) -> Result<Authority, Invalid> {
         _ => return Err(Invalid),
     }
     Ok(Authority { host, upper })
+}
+
+/// Settles whom the request of a head is for, in lower case.
+///
+/// # Errors
+/// `Invalid` if it is no authority.
+pub fn settle_authority(head: &mut Head, at: Span) -> Result<(), Invalid> {
+    let found = check_authority(head.slice(at))?;
+    head.authority = at;
+    if found.upper {
+        let lower = head.slice(at).to_ascii_lowercase();
+        head.authority = head.append(&lower);
+    }
+    let start = head.authority.start as usize;
+    let host = &head.bytes[start..start + found.host];
+    // A name with a dot at its end is the same name (RFC 3986, 3.2.2).
+    let length =
+        host.strip_suffix(b".").filter(|name| !name.is_empty()).map_or(found.host, <[u8]>::len);
+    head.host = Span::new(start..start + length);
+    Ok(())
+}
+
+/// Settles what a request asks for: path, query, or `*`. `absolute`: an authority came before it, so it may be empty
+/// (RFC 9112, 3.2).
+///
+/// # Errors
+/// `Invalid` if it is none of these.
+pub fn settle_target(head: &mut Head, at: Range<usize>, absolute: bool) -> Result<(), Invalid> {
+    let Range { start, end } = at;
+    let question =
+        head.bytes[start..end].iter().position(|b| *b == b'?').map_or(end, |n| start + n);
+    head.query = Span::new(question..end);
+    if head.bytes[question..end].iter().any(|b| !(0x21..0x7f).contains(b) || *b == b'#') {
+        return Err(Invalid);
+    }
+    match &head.bytes[start..question] {
+        b"*" if head.method == Method::Options && question == end => {
+            head.path = Span::new(start..question);
+        }
+        // `OPTIONS http://a` asks about the server as a whole (RFC 9112, 3.2.4) …
+        [] if absolute && head.method == Method::Options && question == end => {
+            head.path = head.append(b"*");
+        }
+        // … and `http://a` and `http://a?q` for the root.
+        [] if absolute => head.path = head.append(b"/"),
+        path => {
+            head.path = match normalise(path)? {
+                None => Span::new(start..question),
+                Some(normal) => head.append(&normal),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Normalises a path that begins with `/`. `None`: it is normal as it stands, by far the most common.

@@ -36,6 +36,8 @@ pub struct Secured {
     pub version: &'static str,
     /// The cipher suite, as the standard names it.
     pub cipher: String,
+    /// They speak HTTP/2 inside (RFC 7301).
+    pub http2: bool,
     /// The name that the client has asked for; empty: none.
     pub server_name: String,
     /// The subject of the client's certificate, which was checked; empty: it has shown none.

@@ -20,17 +20,21 @@ use super::stream::{Secured, Stream};
 /// A socket, its inbox and its outbox. It stays on its worker.
 pub struct Transport {
     io: Stream,
-    scratch: Rc<Scratch>,
+    lender: Lender,
     buffer: Option<Buffer>,
     parked: Vec<u8>,
     outbox: Vec<u8>,
     written: usize,
-    /// What of the bytes that the worker holds are this outbox's.
-    held: usize,
     /// How much the kernel seems to take at once.
     takes: usize,
     /// How much may be held for a peer that does not take it.
     holds: usize,
+}
+
+/// Whom blocks and outboxes are of, and what of the bytes that the worker holds are this outbox's.
+struct Lender {
+    scratch: Rc<Scratch>,
+    held: usize,
 }
 
 impl Transport {
@@ -38,12 +42,11 @@ impl Transport {
     pub fn new(io: Stream, scratch: Rc<Scratch>) -> Self {
         Self {
             io,
-            scratch,
+            lender: Lender { scratch, held: 0 },
             buffer: None,
             parked: Vec::new(),
             outbox: Vec::new(),
             written: 0,
-            held: 0,
             takes: HOLDS,
             holds: HOLDS,
         }
@@ -88,7 +91,7 @@ impl Transport {
 
     /// Receives more, behind what is there, at most `limit` bytes. 0: the peer has ended its side.
     pub fn poll_receive(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        let buffer = self.buffer.get_or_insert_with(|| self.scratch.lend());
+        let buffer = self.buffer.get_or_insert_with(|| self.lender.scratch.lend());
         if !self.parked.is_empty() {
             buffer.extend(&self.parked);
             self.parked = Vec::new();
@@ -128,7 +131,7 @@ impl Transport {
     /// Bytes to be sent first with the next `send` or `poll_flush`: a head, or a chunk's size.
     pub fn outbox(&mut self) -> &mut Vec<u8> {
         if self.outbox.capacity() == 0 {
-            self.outbox = self.scratch.outboxes.take();
+            self.outbox = self.lender.scratch.outboxes.take();
         }
         &mut self.outbox
     }
@@ -136,7 +139,7 @@ impl Transport {
     /// How much to send at once: what the kernel has lately taken without leaving a rest, which would have
     /// to be copied and held. When the worker holds much for slow peers already, no more than may be held.
     pub fn takes(&self) -> usize {
-        if self.scratch.held() > PLENTY { self.holds } else { self.takes }
+        if self.lender.scratch.held() > PLENTY { self.holds } else { self.takes }
     }
 
     /// How much may be held for a peer that does not take it, when many of them do not.
@@ -251,12 +254,18 @@ impl Transport {
         self.io.linger(None);
     }
 
+    /// The socket, and what has come and is not consumed.
+    pub fn into_parts(mut self) -> (Stream, Vec<u8>) {
+        self.park();
+        (self.io, self.parked)
+    }
+
     fn empty_outbox(&mut self) {
         self.written = 0;
         let mut outbox = mem::take(&mut self.outbox);
         if (1..=KEEP).contains(&outbox.capacity()) {
             outbox.clear();
-            self.scratch.outboxes.give(outbox);
+            self.lender.scratch.outboxes.give(outbox);
         }
         self.count_held();
     }
@@ -266,13 +275,13 @@ impl Transport {
         let held = if self.outbox.capacity() > KEEP { self.outbox.capacity() } else { 0 };
         // TLS has its own, of which it tells only whether it is empty.
         let held = held + if self.io.is_flushed() { 0 } else { self.holds };
-        if held != self.held {
-            self.scratch.hold(held, mem::replace(&mut self.held, held));
+        if held != self.lender.held {
+            self.lender.scratch.hold(held, mem::replace(&mut self.lender.held, held));
         }
     }
 }
 
-impl Drop for Transport {
+impl Drop for Lender {
     fn drop(&mut self) {
         self.scratch.hold(0, self.held);
     }

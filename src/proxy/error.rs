@@ -87,7 +87,7 @@ macro_rules! table {
 
 table! {
     BadRequest 400 "bad_request" Client
-        "the request is not valid HTTP/1, or could be understood in two ways."
+        "the request is not valid HTTP, or could be understood in two ways."
         "Its bytes are not shown anywhere: they are the client's. README tells what is refused.";
     BadHello 0 "bad_hello" Client "what came is no beginning of TLS; weir closed the connection.";
     BadBody 400 "bad_body" Client "the framing of the request's body is not valid.";
@@ -100,7 +100,8 @@ table! {
         "The limits are `limits.header_size`, `header_field` and `headers` of the listener.";
     UnknownCoding 501 "unknown_coding" Client
         "the only transfer coding that is understood is chunked.";
-    UnknownVersion 505 "unknown_version" Client "this port speaks HTTP/1.0 and HTTP/1.1.";
+    UnknownVersion 505 "unknown_version" Client "this port does not speak this version of HTTP."
+        "Which are spoken is `http_versions` of the listener; over TLS, HTTP/2 comes by ALPN only.";
     ConnectMethod 501 "connect_method" Client "CONNECT is not offered here.";
     HeaderTimeout 408 "header_timeout" Client "the head of the request took too long."
         "The limit is `timeouts.header` of the listener; a drip of bytes does not extend it.";

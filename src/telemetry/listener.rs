@@ -35,6 +35,8 @@ pub struct ListenerShard {
     pub unproxied: Count,
     /// Cut off: no TLS.
     pub insecure: Count,
+    /// Cut off: an HTTP/2 client that goes too far.
+    pub abusive: Count,
     /// TLS handshakes, by `Handshake`.
     pub handshakes: [Count; Handshake::ALL.len()],
     /// How long those took that came to a connection.
@@ -72,6 +74,7 @@ impl ListenerMetrics {
             ("limit", self.shards.sum(|s| &s.limited)),
             ("tls", self.shards.sum(|s| &s.insecure)),
             ("proxy_protocol", self.shards.sum(|s| &s.unproxied)),
+            ("http2", self.shards.sum(|s| &s.abusive)),
         ] {
             let labels = [("listener", listener), ("reason", reason)];
             scrape.add(LISTENER_REJECTED, &labels, count as f64);

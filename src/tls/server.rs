@@ -106,18 +106,19 @@ pub struct Server {
     /// Which of them a name or an address has; "*.example.com" stands for one label more.
     names: HashMap<String, usize>,
     unknown: UnknownSni,
-    made_of: (Config, Vec<Arc<Certificate>>, bool),
+    made_of: (Config, Vec<Arc<Certificate>>, Vec<&'static str>),
 }
 
 impl Server {
-    /// For these certificates; the first one is for clients that ask for no name. `http`: what is spoken inside.
+    /// For these certificates; the first one is for clients that ask for no name. `alpn`: what is spoken inside, the
+    /// best first (RFC 7301).
     ///
     /// # Errors
     /// What is wrong with the authorities, or with the lists of revoked certificates.
     pub fn new(
         section: &Config,
         certificates: &[Arc<Certificate>],
-        http: bool,
+        alpn: Vec<&'static str>,
     ) -> Result<Self, Wrong> {
         let provider = with(section.ciphers);
         // Who resumes is not asked for its certificate again, which may have ended since.
@@ -127,9 +128,7 @@ impl Server {
         let configs = certificates.iter().map(|certificate| {
             let (key, verifier) = (&certificate.key, verifier.as_ref());
             let mut config = one(section, &provider, key, verifier, tickets.as_ref())?;
-            if http {
-                config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            }
+            config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
             Ok(Arc::new(config))
         });
         let configs = configs.collect::<Result<Vec<_>, _>>()?;
@@ -143,13 +142,18 @@ impl Server {
                 }
             }
         }
-        let made_of = (section.clone(), certificates.to_vec(), http);
+        let made_of = (section.clone(), certificates.to_vec(), alpn);
         Ok(Self { configs, names, unknown: section.unknown_sni, made_of })
     }
 
     /// Whether it was made of the same.
-    pub fn is_of(&self, section: &Config, certificates: &[Arc<Certificate>], http: bool) -> bool {
-        self.made_of.0 == *section && self.made_of.1 == certificates && self.made_of.2 == http
+    pub fn is_of(
+        &self,
+        section: &Config,
+        certificates: &[Arc<Certificate>],
+        alpn: &[&'static str],
+    ) -> bool {
+        self.made_of.0 == *section && self.made_of.1 == certificates && self.made_of.2 == alpn
     }
 
     /// What is spoken with a client that asks for this name at this address. `None`: nothing.

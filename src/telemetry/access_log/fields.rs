@@ -65,7 +65,7 @@ fields! {
     PATH "url.path" Text "The path that was asked for, normalised: as routes match it.";
     QUERY "url.query" Text "The query, the values of `redact_query` as …";
     PATTERN "http.route" Text "What of the path its route asks for: /orders/*, /users/{id}.";
-    VERSION "http.version" Text "The client's version of HTTP: 1.0 or 1.1.";
+    VERSION "http.version" Text "The client's version of HTTP: 1.0, 1.1 or 2.";
     STATUS "http.response.status_code" Number "The status that the client got; absent: none.";
     RECEIVED "http.request.body.size" Number "Bytes of the request's body that were read.";
     SENT "http.response.body.size" Number "Bytes of the answer's body that were sent.";

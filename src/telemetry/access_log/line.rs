@@ -7,7 +7,7 @@ use super::fields::{self, Field};
 use super::settings::{Header, Settings};
 use super::stamp::Stamp;
 use super::{Format, Record, escape, redact};
-use crate::message::head::{Head, Known, Version};
+use crate::message::head::{Head, Known};
 use crate::net::ip;
 
 /// Adds the line of a record.
@@ -51,7 +51,7 @@ fn fields<const JSON: bool>(record: &Record<'_>, settings: &Settings, line: &mut
             line.text(&fields::QUERY, query);
         }
         line.pattern(record.pattern);
-        line.word(&fields::VERSION, version(head));
+        line.word(&fields::VERSION, head.version.as_str());
         line.headers(head, &settings.request, settings);
     }
     line.number(&fields::STATUS, u64::from(record.status));
@@ -220,7 +220,7 @@ fn combined(record: &Record<'_>, settings: &Settings, stamp: &Stamp, out: &mut V
             }
         }
         out.extend_from_slice(b" HTTP/");
-        out.extend_from_slice(version(head).as_bytes());
+        out.extend_from_slice(head.version.as_str().as_bytes());
     } else {
         out.push(b'-');
     }
@@ -253,8 +253,4 @@ fn combined(record: &Record<'_>, settings: &Settings, stamp: &Stamp, out: &mut V
 /// The method as it came.
 fn method(head: &Head) -> &[u8] {
     head.method_text().as_bytes()
-}
-
-fn version(head: &Head) -> &'static str {
-    if head.version == Version::Http10 { "1.0" } else { "1.1" }
 }

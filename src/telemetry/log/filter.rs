@@ -37,7 +37,7 @@ impl Level {
 }
 
 /// The modules of weir, which `levels` may name.
-pub const MODULES: [&str; 21] = [
+pub const MODULES: [&str; 22] = [
     "admin",
     "balance",
     "cli",
@@ -45,6 +45,7 @@ pub const MODULES: [&str; 21] = [
     "diagnostic",
     "endpoint",
     "h1",
+    "h2",
     "health",
     "kind",
     "listener",
@@ -111,8 +112,20 @@ impl Filter {
             target.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
         let own = self.modules.iter().find(|(module, _)| is_in(module));
-        own.map_or(self.level, |(_, level)| *level)
+        match own {
+            Some((_, level)) => *level,
+            // What libraries say is of interest to their authors, unless all is asked for.
+            None if !is_own(target) && self.level < LevelFilter::TRACE => {
+                self.level.min(LevelFilter::ERROR)
+            }
+            None => self.level,
+        }
     }
+}
+
+/// Whether weir itself tells it.
+fn is_own(target: &str) -> bool {
+    target.strip_prefix("weir").is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 #[cfg(test)]
@@ -126,12 +139,17 @@ mod tests {
         let filter = Filter::new(&config);
         assert_eq!(filter.of("weir::pool::connections"), LevelFilter::TRACE);
         assert_eq!(filter.of("weir::pools"), LevelFilter::WARN);
-        assert_eq!((filter.of("another"), filter.most()), (LevelFilter::WARN, LevelFilter::TRACE));
+        assert_eq!(filter.most(), LevelFilter::TRACE);
+        assert_eq!(filter.of("another"), LevelFilter::ERROR, "a library");
         let given = Filter::parse("error, weir::net=debug,weir::net::clock=info").unwrap();
         assert_eq!(given.of("weir::net::clock"), LevelFilter::INFO);
         assert_eq!(given.of("weir::net"), LevelFilter::DEBUG);
         assert_eq!(given.of("weir::cli"), LevelFilter::ERROR);
         assert_eq!(Filter::parse("loud"), None);
+        let all = Filter::parse("trace").unwrap();
+        assert_eq!(all.of("another"), LevelFilter::TRACE);
+        let named = Filter::parse("info,another=debug").unwrap();
+        assert_eq!(named.of("another::part"), LevelFilter::DEBUG);
     }
 
     #[test]
