@@ -20,6 +20,7 @@ mod hostile;
 mod house;
 mod http1;
 mod http2;
+mod http2_endpoints;
 mod http2_hostile;
 mod interim;
 mod language;

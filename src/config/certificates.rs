@@ -11,7 +11,6 @@ use rustls::pki_types::pem::PemObject;
 use super::world::{World, unreadable};
 use super::{Config, Texts, Tree, is_variable};
 use crate::diagnostic::{Code, Diagnostic};
-use crate::pool::Scheme;
 use crate::tls::certificate::{Certificate, Wrong};
 use crate::tls::client::Authorities;
 use crate::tls::server::Server;
@@ -67,7 +66,7 @@ pub fn certificates(
 /// What pools believe, and show of themselves.
 fn pools(reading: &mut Reading<'_>, config: &mut Config) {
     for (name, pool) in &mut config.pools {
-        if pool.scheme != Scheme::Https {
+        if !pool.scheme.has_tls() {
             continue;
         }
         let path = |key| ["pools", name.as_str(), "tls", key];

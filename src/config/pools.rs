@@ -14,7 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::state::Joining;
 use crate::health::Initial;
 use crate::net::address::Address;
-use crate::pool::{self, Pool, Scheme};
+use crate::pool::{self, Pool};
 use crate::snapshot::Snapshot;
 use crate::telemetry::http::PoolMetrics;
 use crate::tls::client::Client;
@@ -159,7 +159,7 @@ impl<'a> Making<'a> {
 
 /// What a pool speaks below HTTP; the same as before, if it is made of the same: then its connections stay good.
 fn tls(config: &pool::Config, old: Option<&Arc<Pool>>) -> Result<Option<Arc<Client>>, Fault> {
-    if config.scheme != Scheme::Https {
+    if !config.scheme.has_tls() {
         return Ok(None);
     }
     let same = old.filter(|old| old.config.tls == config.tls).and_then(|old| old.tls.clone());

@@ -10,7 +10,7 @@ use crate::listener::timeouts::Timeouts;
 use crate::listener::{self, Protocol, ProxyProtocol};
 use crate::message::target::check_authority;
 use crate::net::address::Listen;
-use crate::pool::{self, Scheme};
+use crate::pool;
 use crate::tls::certificate;
 use crate::tls::client;
 use crate::tls::server::{self, ClientAuth};
@@ -45,7 +45,7 @@ impl Check<'_> {
         if self.tree.is_wrong(&["pools", name], self.found) {
             return;
         }
-        if pool.scheme == Scheme::Http {
+        if !pool.scheme.has_tls() {
             if *tls != client::Config::default() {
                 let problem = "no TLS is spoken to these endpoints: write `scheme = \"https\"`, or remove `tls`";
                 let at = self.tree.key(&["pools", name, "tls"]);

@@ -25,7 +25,7 @@ use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::telemetry::counter::Buckets;
 use crate::telemetry::http::{Checked, PoolMetrics};
-use crate::tls::client::Client;
+use crate::tls::client::{Client, Inside};
 use crate::unit::{Duration, Matcher, Statuses};
 
 mod http;
@@ -173,7 +173,7 @@ impl Door {
         match &self.tls {
             None => Ok(Stream::Plain(socket.into())),
             Some(tls) => tls
-                .secure(socket, self.address.ip())
+                .secure(socket, self.address.ip(), Inside::Http1)
                 .await
                 .map_err(|error| Problem::new(Why::Tls, format!("no TLS: {}", words(&error)))),
         }

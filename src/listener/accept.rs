@@ -175,7 +175,7 @@ fn serve(
             }
             drop(settings);
             let Begun { stream, peer, counted: _counted } = begun;
-            if stream.secured().is_some_and(|secured| secured.http2) {
+            if stream.has_http2() {
                 return Box::pin(http2::serve(local, listener, stream, Vec::new(), peer)).await;
             }
             http(local, listener, http1::Connection::new(local, listener, stream, peer)).await;

@@ -99,7 +99,6 @@ async fn shake(server: &Server, mut io: TcpStream) -> Result<(Stream, ProtocolVe
         version: if version == ProtocolVersion::TLSv1_3 { "1.3" } else { "1.2" },
         // As the registry names them (RFC 8446, B.4).
         cipher: suite.unwrap_or_default().replacen("TLS13_", "TLS_", 1),
-        http2: session.alpn_protocol() == Some(b"h2"),
         server_name: asked.unwrap_or_default(),
         client_subject: shown.map(|certificate| subject(certificate)).unwrap_or_default(),
     };

@@ -36,8 +36,6 @@ pub struct Secured {
     pub version: &'static str,
     /// The cipher suite, as the standard names it.
     pub cipher: String,
-    /// They speak HTTP/2 inside (RFC 7301).
-    pub http2: bool,
     /// The name that the client has asked for; empty: none.
     pub server_name: String,
     /// The subject of the client's certificate, which was checked; empty: it has shown none.
@@ -84,6 +82,14 @@ impl Stream {
         match self {
             Self::Plain(_) => None,
             Self::Tls(tls) => Some(&tls.secured),
+        }
+    }
+
+    /// Whether it was agreed on that HTTP/2 is spoken inside (RFC 7301).
+    pub fn has_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
 

@@ -1,14 +1,11 @@
-//! A worker's connections to endpoints: those that wait, last in first out, and how new ones come.
+//! A worker's connections to endpoints: which one carries a request, and how new ones come.
 //!
 //! Nothing here is shared between workers. What the stacks hold is swept with the deadlines.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -17,16 +14,18 @@ use serde::Deserialize;
 
 use super::Pool;
 use super::broken::Broken;
+use super::dial::{dial, in_time};
 use super::http1::Connection;
-use crate::endpoint::{Endpoint, Lease, Outcome};
-use crate::net::deadline::{Deadline, Wait, jitter};
-use crate::net::descriptors::{Descriptor, Descriptors, is_shortage};
+use super::http2::Stream;
+use super::shared::Shared;
+use super::stack::Stack;
+use super::wire::Wire;
+use crate::endpoint::{Endpoint, Lease};
+use crate::net::deadline::{Deadline, Wait};
+use crate::net::descriptors::{Descriptor, Descriptors};
 use crate::net::scratch::Scratch;
-use crate::net::socket;
-use crate::net::stream::Stream;
 use crate::net::transport::Transport;
-use crate::telemetry::http::PoolMetrics;
-use crate::tls::client::Client;
+use crate::tls::client::Inside;
 use crate::unit;
 
 /// `[pools.NAME.connections]`: connections to the endpoints.
@@ -75,21 +74,6 @@ pub enum Reuse {
     Asked,
 }
 
-/// The connections of one worker to one endpoint.
-pub struct Stack {
-    worker: usize,
-    endpoint: Arc<Endpoint>,
-    /// The endpoint has left the configuration, and the time of what was under way there is over.
-    cut: Cell<bool>,
-    metrics: Arc<PoolMetrics>,
-    config: Cell<Config>,
-    #[expect(
-        clippy::vec_box,
-        reason = "the box is the body of the next answer: it is not moved out"
-    )]
-    idle: RefCell<Vec<Box<Connection>>>,
-}
-
 impl Connections {
     /// None yet.
     pub fn new(worker: usize, scratch: Rc<Scratch>, descriptors: &Arc<Descriptors>) -> Self {
@@ -97,8 +81,8 @@ impl Connections {
         Self { worker, scratch, descriptors, stacks: RefCell::default() }
     }
 
-    /// A connection to the endpoint of the lease, which goes along: an idle one, if that will do and
-    /// there is one.
+    /// What carries a request to the endpoint of the lease, which goes along: a connection that is open already, if that
+    /// will do and there is one. `inside`: what may be spoken.
     ///
     /// # Errors
     /// The endpoint cannot be connected to, or weir has no descriptor for that.
@@ -107,43 +91,97 @@ impl Connections {
         lease: Lease,
         pool: &Pool,
         reuse: Reuse,
+        inside: Inside,
         deadline: &Deadline,
-    ) -> Result<Box<Connection>, Broken> {
-        let stack = self.stack(&lease.endpoint, pool);
+    ) -> Result<Wire, Broken> {
+        let (stack, tls) = (self.stack(&lease.endpoint, pool), pool.tls.as_deref());
+        let shares = inside == Inside::Http2 && pool.config.scheme.may_be_http2();
+        if shares {
+            if let Some(shared) = stack.share(tls, deadline.now()) {
+                return Ok(Wire::Http2(Stream::new(&shared, &self.scratch, lease, true)));
+            }
+            if stack.http2() != Some(false) {
+                // Most requests need none: what dialling takes is not carried by each of them.
+                return Box::pin(self.share(stack, lease, pool, deadline)).await;
+            }
+        }
         if reuse != Reuse::Never
-            && let Some(mut connection) =
-                stack.take(reuse == Reuse::Asked, pool.tls.as_deref(), deadline.now())
+            && let Some(mut connection) = stack.take(reuse == Reuse::Asked, tls, deadline.now())
         {
             connection.hold(lease);
-            return Ok(connection);
+            return Ok(Wire::Http1(connection));
         }
         deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
-        // Most requests need none: what dialling takes is not carried by each of them.
-        let mut connection = Box::pin(self.fresh(stack, pool.tls.as_deref(), deadline)).await?;
-        connection.hold(lease);
-        Ok(connection)
+        let inside = if shares { Inside::Http2 } else { inside };
+        Box::pin(self.fresh(stack, lease, pool, inside, deadline)).await
+    }
+
+    /// One of many who wait for a connection that they can share: one of them dials it.
+    async fn share(
+        &self,
+        stack: Rc<Stack>,
+        lease: Lease,
+        pool: &Pool,
+        deadline: &Deadline,
+    ) -> Result<Wire, Broken> {
+        deadline.arm(Wait::Step, pool.config.connections.connect_timeout.get());
+        loop {
+            if let Some(_dialling) = stack.dial() {
+                let stack = Rc::clone(&stack);
+                return self.fresh(stack, lease, pool, Inside::Http2, deadline).await;
+            }
+            in_time(deadline, stack.dialled()).await?;
+            if let Some(shared) = stack.share(pool.tls.as_deref(), deadline.now()) {
+                return Ok(Wire::Http2(Stream::new(&shared, &self.scratch, lease, false)));
+            }
+            if stack.http2() == Some(false) {
+                return self.fresh(stack, lease, pool, Inside::Http2, deadline).await;
+            }
+        }
     }
 
     /// A new connection.
     async fn fresh(
         &self,
         stack: Rc<Stack>,
-        tls: Option<&Client>,
+        lease: Lease,
+        pool: &Pool,
+        inside: Inside,
         deadline: &Deadline,
-    ) -> Result<Box<Connection>, Broken> {
+    ) -> Result<Wire, Broken> {
+        let (tls, endpoint) = (pool.tls.as_deref(), stack.endpoint());
         let descriptor = self.descriptor(deadline).await?;
-        let stream = match dial(&stack.endpoint, tls, deadline).await {
+        let stream = match dial(endpoint, tls, inside, deadline).await {
             Err(Broken::NoDescriptor) => {
                 // The kernel has none, whatever is counted here.
                 self.give_up(1);
-                dial(&stack.endpoint, tls, deadline).await?
+                dial(endpoint, tls, inside, deadline).await?
             }
             dialled => dialled?,
         };
-        stack.shard().active.add(1);
+        stack.opened();
+        let knows = tls.is_none() && pool.config.scheme.may_be_http2() && inside == Inside::Http2;
+        if stream.has_http2() || knows {
+            let head = pool.config.limits.header_size.bytes();
+            let (home, now) = (Rc::clone(&stack), deadline.now());
+            let begun =
+                in_time(deadline, Shared::begin(stream, descriptor, home, now, head)).await?;
+            let shared = begun.map_err(|error| {
+                tracing::debug!(endpoint = %stack.name(), %error, "no HTTP/2");
+                Broken::Connect { timed_out: false }
+            })?;
+            stack.found(true);
+            stack.put_shared(&shared);
+            return Ok(Wire::Http2(Stream::new(&shared, &self.scratch, lease, false)));
+        }
+        if inside == Inside::Http2 {
+            stack.found(false);
+        }
         let transport = Transport::new(stream, Rc::clone(&self.scratch));
         let (scratch, now) = (Rc::clone(&self.scratch), deadline.now());
-        Ok(Box::new(Connection::new(transport, descriptor, scratch, stack, now)))
+        let mut connection = Box::new(Connection::new(transport, descriptor, scratch, stack, now));
+        connection.hold(lease);
+        Ok(Wire::Http1(connection))
     }
 
     /// A descriptor for a new connection. If there is none, one that waits for a request is closed for it: of this
@@ -153,14 +191,10 @@ impl Connections {
             return Ok(descriptor);
         }
         self.give_up(1);
-        let mut asking = pin!(self.descriptors.ask());
-        poll_fn(|cx| match asking.as_mut().poll(cx) {
-            Poll::Ready(descriptor) => Poll::Ready(Ok(descriptor)),
-            Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
-            Poll::Pending if deadline.passed(Wait::Step) => Poll::Ready(Err(Broken::NoDescriptor)),
-            Poll::Pending => Poll::Pending,
+        in_time(deadline, self.descriptors.ask()).await.map_err(|broken| match broken {
+            Broken::Connect { .. } => Broken::NoDescriptor,
+            late => late,
         })
-        .await
     }
 
     /// Closes what has been idle for too long, was closed by its endpoint or whose endpoint leaves, and forgets
@@ -169,8 +203,8 @@ impl Connections {
         let mut cut = false;
         self.stacks.borrow_mut().retain(|_, stack| {
             stack.sweep(now);
-            cut |= stack.endpoint.leaving.is_over(now) && !stack.cut.replace(true);
-            Rc::strong_count(stack) > 1 || !stack.idle.borrow().is_empty()
+            cut |= stack.look(now);
+            Rc::strong_count(stack) > 1 || !stack.is_empty()
         });
         cut
     }
@@ -186,136 +220,22 @@ impl Connections {
     /// Closes so many of those that are idle, the longest idle of each endpoint first.
     fn give_up(&self, mut count: usize) {
         for stack in self.stacks.borrow().values() {
-            let first = {
-                let mut idle = stack.idle.borrow_mut();
-                let first = count.min(idle.len());
-                idle.drain(..first).collect::<Vec<_>>()
-            };
-            count -= first.len();
+            count -= stack.give_up(count);
         }
     }
 
     /// Closes all that are idle.
     pub fn clear(&self) {
-        for stack in self.stacks.borrow().values() {
-            // Taken out first: a connection that is dropped calls back.
-            drop(std::mem::take(&mut *stack.idle.borrow_mut()));
-        }
+        self.stacks.borrow().values().for_each(|stack| stack.clear());
     }
 
     fn stack(&self, endpoint: &Arc<Endpoint>, pool: &Pool) -> Rc<Stack> {
         let mut stacks = self.stacks.borrow_mut();
-        let stack = stacks.entry(endpoint.id).or_insert_with(|| {
-            Rc::new(Stack {
-                worker: self.worker,
-                endpoint: Arc::clone(endpoint),
-                cut: Cell::new(false),
-                metrics: Arc::clone(&pool.metrics),
-                config: Cell::default(),
-                idle: RefCell::default(),
-            })
-        });
+        let stack = stacks.entry(endpoint.id);
+        let stack =
+            stack.or_insert_with(|| Rc::new(Stack::new(self.worker, endpoint, &pool.metrics)));
         // A reload may have changed it.
-        stack.config.set(pool.config.connections);
+        stack.obey(pool.config.connections);
         Rc::clone(stack)
-    }
-}
-
-/// A new connection to an endpoint, with TLS if that is spoken to it; all of it within the time of one step.
-async fn dial(
-    endpoint: &Endpoint,
-    tls: Option<&Client>,
-    deadline: &Deadline,
-) -> Result<Stream, Broken> {
-    let mut dial = pin!(async {
-        let socket = socket::dial(endpoint.address).await.map_err(|error| {
-            if is_shortage(&error) {
-                return Broken::NoDescriptor;
-            }
-            tracing::debug!(endpoint = %endpoint.name, %error, "connect failed");
-            Broken::Connect { timed_out: false }
-        })?;
-        let Some(tls) = tls else { return Ok(Stream::Plain(socket.into())) };
-        tls.secure(socket, endpoint.address.ip()).await.map_err(|error| {
-            tracing::debug!(endpoint = %endpoint.name, %error, "no TLS");
-            Broken::Tls
-        })
-    });
-    poll_fn(|cx| match dial.as_mut().poll(cx) {
-        Poll::Ready(dialled) => Poll::Ready(dialled),
-        Poll::Pending if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
-        Poll::Pending if deadline.passed(Wait::Step) => {
-            Poll::Ready(Err(Broken::Connect { timed_out: true }))
-        }
-        Poll::Pending => Poll::Pending,
-    })
-    .await
-}
-
-impl Stack {
-    /// The connection that was used last and is still open.
-    fn take(&self, ask: bool, tls: Option<&Client>, now: Duration) -> Option<Box<Connection>> {
-        let max_age = self.config.get().max_age;
-        loop {
-            let mut connection = self.idle.borrow_mut().pop()?;
-            let young = max_age.is_zero() || now.saturating_sub(connection.born) < max_age.get();
-            if young && connection.is_over(tls.map(Client::mark)) && connection.is_fresh(ask) {
-                connection.is_idle = false;
-                self.shard().idle.sub(1);
-                self.shard().active.add(1);
-                return Some(connection);
-            }
-        }
-    }
-
-    /// An exchange is over and the connection can carry another.
-    pub fn put(&self, mut connection: Box<Connection>) {
-        connection.is_idle = true;
-        connection.idle_since = Duration::MAX;
-        self.shard().active.sub(1);
-        self.shard().idle.add(1);
-        // Counted as idle even when it is one too many: it is dropped as an idle one.
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < usize::from(self.config.get().max_idle) {
-            idle.push(connection);
-        } else {
-            drop(idle);
-            drop(connection);
-        }
-    }
-
-    /// An attempt is over that was answered.
-    pub fn count(&self, outcome: Outcome) {
-        super::count(outcome, self.worker, &self.metrics, &self.endpoint);
-    }
-
-    /// Whether what is under way is to end now.
-    pub fn is_cut(&self) -> bool {
-        self.cut.get()
-    }
-
-    /// A connection was closed.
-    pub fn closed(&self, idle: bool) {
-        let shard = self.shard();
-        if idle { &shard.idle } else { &shard.active }.sub(1);
-    }
-
-    fn sweep(&self, now: Duration) {
-        // Taken out first: a connection that is dropped calls back.
-        let mut all = std::mem::take(&mut *self.idle.borrow_mut());
-        if self.endpoint.leaving.has_begun() {
-            return;
-        }
-        all.retain_mut(|connection| {
-            // Marked by the first sweep that sees it, so that an exchange need not read the clock.
-            connection.idle_since = connection.idle_since.min(now);
-            let patience = jitter(self.config.get().idle_timeout.get(), connection.seed);
-            connection.is_fresh(false) && now - connection.idle_since < patience
-        });
-        *self.idle.borrow_mut() = all;
-    }
-
-    fn shard(&self) -> &crate::telemetry::http::PoolShard {
-        self.metrics.of(self.worker)
     }
 }

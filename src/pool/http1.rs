@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::task::coop::has_budget_remaining;
 
 use super::broken::Broken;
-use super::connections::Stack;
 use super::downstream::{Downstream, Patience};
 use super::sending::{Sending, Sent};
+use super::stack::Stack;
 use super::stream::poll_payload;
 use crate::endpoint::{Lease, Outcome};
 use crate::h1::framing::Framing;

@@ -29,14 +29,20 @@ use crate::unit::{self, Name};
 
 pub mod broken;
 pub mod connections;
+mod dial;
 pub mod downstream;
+mod feed;
 pub mod http1;
+pub mod http2;
 pub mod limits;
 mod member;
 mod offer;
 mod ready;
 mod sending;
+mod shared;
+mod stack;
 pub mod stream;
+pub mod wire;
 
 use limits::Limits;
 pub use member::Member;
@@ -49,7 +55,8 @@ use ready::{Looked, Ready, tiers};
 pub struct Config {
     /// The endpoints: "host:port", or { address = "host:port", weight = 2 }.
     pub endpoints: Vec<Member>,
-    /// What is spoken to the endpoints: "http", or "https".
+    /// What is spoken to the endpoints: "http" (1.1), "https" (HTTP/2 where an endpoint offers it), "h2c" (HTTP/2 without
+    /// TLS, as for gRPC), or nothing that weir knows, over TLS: "tls", for connections that are carried as they are.
     #[serde(default)]
     pub scheme: Scheme,
     /// TLS, for "https".
@@ -85,6 +92,20 @@ pub enum Scheme {
     #[default]
     Http,
     Https,
+    H2c,
+    Tls,
+}
+
+impl Scheme {
+    /// Whether it goes over TLS.
+    pub const fn has_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+
+    /// Whether HTTP/2 is spoken, or may be.
+    pub const fn may_be_http2(self) -> bool {
+        matches!(self, Self::Https | Self::H2c)
+    }
 }
 
 const fn drain() -> unit::Duration {

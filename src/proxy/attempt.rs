@@ -14,6 +14,7 @@ use crate::pool::broken::Broken;
 use crate::pool::connections::Reuse;
 use crate::pool::downstream::{Downstream, Patience};
 use crate::pool::{self, Pool, Refusal};
+use crate::tls::client::Inside;
 
 /// Whom a request has asked so far.
 #[derive(Default)]
@@ -99,23 +100,26 @@ pub async fn send(
         0 if !x.pipelined => Reuse::Heard,
         _ => Reuse::Asked,
     };
+    // Protocols are switched in HTTP/1.1 only.
+    let inside = if x.head.upgrade.is_empty() { Inside::Http2 } else { Inside::Http1 };
     tries.begin(lease.endpoint.id);
     x.attempts += 1;
     x.endpoint = Some(lease.endpoint.address);
     x.panic |= lease.panic;
     let mut attempt = Attempt::new(local, pool, &lease.endpoint);
     let mut sent = now;
-    let answer = match local.connections.connect(lease, pool, reuse, client.deadline).await {
-        Ok(connection) => {
-            tries.reused = connection.reused;
-            if !connection.reused {
+    let answer = match local.connections.connect(lease, pool, reuse, inside, client.deadline).await
+    {
+        Ok(wire) => {
+            tries.reused = wire.is_reused();
+            if !tries.reused {
                 sent = local.now();
                 let times = &local.shared.buckets;
                 pool.metrics.of(local.worker).connect.record(times, sent - now);
                 x.connect = Some(sent - now);
             }
             let (limits, mut head) = (pool.config.limits.head(), local.heads.take());
-            let answer = connection.send(&x.head, upload, client, patience, &limits, &mut head);
+            let answer = wire.send(&x.head, upload, client, patience, &limits, &mut head);
             answer.await.map(|body| Reply { head, body })
         }
         Err(broken) => Err(broken),

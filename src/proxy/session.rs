@@ -18,6 +18,7 @@ use crate::policy::Filter;
 use crate::pool::connections::Reuse;
 use crate::pool::{self, Pool};
 use crate::route::{Route, Target};
+use crate::tls::client::Inside;
 use crate::unit::Name;
 
 /// What became of a session on its way to an endpoint.
@@ -75,14 +76,14 @@ pub async fn connect(
         let count = |outcome, pool: &Pool| {
             pool::count(outcome, local.worker, &pool.metrics, &endpoint);
         };
-        match local.connections.connect(lease, pool, Reuse::Never, deadline).await {
-            Ok(connection) => {
+        match local.connections.connect(lease, pool, Reuse::Never, Inside::Raw, deadline).await {
+            Ok(wire) => {
                 let took = local.now() - now;
                 let times = &local.shared.buckets;
                 pool.metrics.of(local.worker).connect.record(times, took);
                 way.connect = Some(took);
                 count(Outcome::Ok, pool);
-                return Ok(Body::Stream(connection));
+                return Ok(wire.into_body());
             }
             Err(broken) => {
                 let outcome = broken.outcome();

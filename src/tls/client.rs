@@ -81,9 +81,21 @@ impl fmt::Debug for Authorities {
     }
 }
 
+/// What is offered to be spoken inside (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// Nothing that weir knows.
+    Raw,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, or HTTP/1.1 where that is not offered.
+    Http2,
+}
+
 /// TLS to endpoints, ready to be spoken.
 pub struct Client {
-    config: Arc<ClientConfig>,
+    /// By what is spoken inside.
+    configs: [Arc<ClientConfig>; 3],
     name: Option<ServerName<'static>>,
     /// Its connections have it in common.
     mark: Arc<Secured>,
@@ -113,10 +125,13 @@ impl Client {
                 builder.with_client_cert_resolver(Arc::new(shown))
             }
         };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let configs = [&[][..], &["http/1.1"], &["h2", "http/1.1"]].map(|inside| {
+            config.alpn_protocols = inside.iter().map(|name| name.as_bytes().to_vec()).collect();
+            Arc::new(config.clone())
+        });
         let name = section.server_name.clone().map(ServerName::try_from).transpose();
         let name = name.map_err(|_| "`server_name` is no name of a host".to_owned())?;
-        Ok(Self { config: Arc::new(config), name, mark: Arc::default() })
+        Ok(Self { configs, name, mark: Arc::default() })
     }
 
     /// What tells its connections from those of others.
@@ -124,13 +139,18 @@ impl Client {
         &self.mark
     }
 
-    /// Makes a connection of a socket to this address.
+    /// Makes a connection of a socket to this address, with this inside.
     ///
     /// # Errors
     /// Why the other side is not believed, or what went wrong with the socket.
-    pub async fn secure(&self, io: TcpStream, address: IpAddr) -> io::Result<Stream> {
+    pub async fn secure(
+        &self,
+        io: TcpStream,
+        address: IpAddr,
+        inside: Inside,
+    ) -> io::Result<Stream> {
         let name = self.name.clone().unwrap_or_else(|| ServerName::from(address));
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = TlsConnector::from(Arc::clone(&self.configs[inside as usize]));
         let stream = connector.connect(name, Counted::from(io)).await?;
         Ok(Stream::Tls(Box::new(Tls::new(TlsStream::Client(stream), Arc::clone(&self.mark)))))
     }

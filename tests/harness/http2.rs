@@ -1,9 +1,11 @@
 //! Clients that speak HTTP/2: one with a library, as applications have it, and one that sends the frames it is given.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -112,17 +114,21 @@ impl Http2 {
 
     /// Sends a request without a body, and does not wait.
     pub fn ask(&mut self, request: http::request::Builder) -> Pending {
-        let (upload, pending) = self.begin(request);
+        let (upload, body) = body();
         drop(upload);
-        pending
+        self.send(request, body)
     }
 
     /// Sends the head of a request; its body is the test's.
     pub fn begin(&mut self, request: http::request::Builder) -> (Upload, Pending) {
-        let (sender, receiver) = unbounded_channel();
-        let request: Request<Sending> = request.body(Sending(receiver)).unwrap();
+        let (upload, body) = body();
+        (upload, self.send(request, body))
+    }
+
+    fn send(&mut self, request: http::request::Builder, body: Sending) -> Pending {
+        let request = request.body(body).unwrap();
         let answer = self.runtime.spawn(self.sender.send_request(request));
-        (Upload(sender), Pending { runtime: Arc::clone(&self.runtime), answer })
+        Pending { runtime: Arc::clone(&self.runtime), answer }
     }
 
     /// GETs a path of a host.
@@ -382,3 +388,168 @@ fn text_of(text: &[u8], block: &mut Vec<u8>) {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An upstream that speaks HTTP/2, with a library.
+pub struct H2Upstream {
+    address: SocketAddr,
+    state: Arc<Served>,
+    _runtime: Arc<Driven>,
+}
+
+/// What an upstream has seen.
+#[derive(Default)]
+struct Served {
+    connections: AtomicUsize,
+    open: AtomicUsize,
+}
+
+/// What an upstream does with a request: a future of an answer.
+type Answering = Pin<Box<dyn Future<Output = Response<Sending>> + Send>>;
+
+impl H2Upstream {
+    /// Does with each request what the script says.
+    pub fn scripted(
+        script: impl Fn(Request<Incoming>) -> Answering + Send + Sync + 'static,
+    ) -> Self {
+        Self::over(None, script)
+    }
+
+    /// Answers each request with its path and its body behind that.
+    pub fn echo() -> Self {
+        Self::scripted(|request| Box::pin(echo(request)))
+    }
+
+    /// With TLS first, if there is a configuration.
+    pub fn over(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        script: impl Fn(Request<Incoming>) -> Answering + Send + Sync + 'static,
+    ) -> Self {
+        let runtime = Driven::start();
+        let state = Arc::new(Served::default());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shared, script) = (Arc::clone(&state), Arc::new(script));
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((io, _)) = listener.accept().await {
+                shared.connections.fetch_add(1, SeqCst);
+                let (state, script, tls) = (Arc::clone(&shared), Arc::clone(&script), tls.clone());
+                Handle::current().spawn(async move {
+                    match tls {
+                        None => serve(io, state, script).await,
+                        Some(tls) => {
+                            let Ok(io) = tokio_rustls::TlsAcceptor::from(tls).accept(io).await
+                            else {
+                                return;
+                            };
+                            serve(io, state, script).await;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, state, _runtime: runtime }
+    }
+
+    /// How many connections were accepted.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(SeqCst)
+    }
+
+    /// How many requests are being worked on.
+    pub fn open(&self) -> usize {
+        self.state.open.load(SeqCst)
+    }
+}
+
+impl fmt::Display for H2Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}
+
+/// Counts a request while it is worked on, its answer included.
+struct Open(Arc<Served>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, SeqCst);
+    }
+}
+
+async fn serve<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static>(
+    io: T,
+    state: Arc<Served>,
+    script: Arc<impl Fn(Request<Incoming>) -> Answering + Send + Sync + 'static>,
+) {
+    let service = hyper::service::service_fn(move |request| {
+        state.open.fetch_add(1, SeqCst);
+        let (open, answering) = (Open(Arc::clone(&state)), script(request));
+        async move {
+            let answer = answering.await;
+            Ok::<_, io::Error>(answer.map(|body| Counted { body, _open: open }))
+        }
+    });
+    let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let _ = serving.serve_connection(TokioIo::new(io), service).await;
+}
+
+/// A body that counts as open.
+struct Counted {
+    body: Sending,
+    _open: Open,
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}
+
+/// A body, and where its pieces go in.
+pub fn body() -> (Upload, Sending) {
+    let (sender, receiver) = unbounded_channel();
+    (Upload(sender), Sending(receiver))
+}
+
+/// Answers with the path and the body, piece by piece; trailers come back, too.
+pub async fn echo(request: Request<Incoming>) -> Response<Sending> {
+    let (upload, sending) = body();
+    let (parts, mut incoming) = request.into_parts();
+    upload.send(parts.uri.path().to_owned());
+    Handle::current().spawn(async move {
+        while let Some(Ok(frame)) = incoming.frame().await {
+            let _ = upload.0.send(Ok(frame));
+        }
+        if !incoming.is_end_stream() {
+            upload.cut();
+        }
+    });
+    let mut answer = Response::new(sending);
+    *answer.headers_mut() = parts.headers;
+    answer.headers_mut().remove("content-length");
+    answer.headers_mut().remove("te");
+    answer
+}
+
+/// The other side of `Frames`: a server that reads the preface and sends empty settings. `None`: nobody came.
+pub fn accept(listener: &std::net::TcpListener) -> Option<Frames<TcpStream>> {
+    let (mut io, _) = listener.accept().unwrap();
+    io.set_read_timeout(Some(PATIENCE)).unwrap();
+    io.set_nodelay(true).unwrap();
+    io.read_exact(&mut [0; 24]).ok()?;
+    let mut frames = Frames { io };
+    frames.frame(SETTINGS, 0, 0, b"").frame(SETTINGS, 1, 0, b"");
+    Some(frames)
+}

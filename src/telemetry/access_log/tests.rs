@@ -37,7 +37,6 @@ fn line(format: &str, query: &[u8], fields: &[u8], record: Record<'_>) -> Vec<u8
 fn full() -> Record<'static> {
     static SECURED: LazyLock<Secured> = LazyLock::new(|| Secured {
         version: "1.3",
-        http2: false,
         cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
         server_name: "h.example".to_owned(),
         client_subject: "CN=bot".to_owned(),
