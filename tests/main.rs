@@ -11,6 +11,7 @@ mod diagnostics;
 mod drain;
 mod forwarded;
 mod fuzz;
+mod grpc;
 mod harness;
 mod health;
 mod health_schedule;

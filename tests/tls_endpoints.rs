@@ -16,9 +16,20 @@ use crate::health::{checks, until_reason, until_state};
 /// An endpoint that speaks TLS: a weir in front of the upstream, which wants to know its clients if there is an
 /// authority for them.
 fn secured(upstream: &Upstream, own: &Issued, clients: Option<&Authority>) -> Weir {
+    speaking("[\"1.1\", \"2\"]", upstream, own, clients)
+}
+
+/// The same, in these versions of HTTP.
+fn speaking(
+    versions: &str,
+    upstream: &Upstream,
+    own: &Issued,
+    clients: Option<&Authority>,
+) -> Weir {
     let auth = "[listeners.web.tls]\nclient_auth = \"require\"\nclient_ca = \"ca.pem\"\n";
     let text = format!(
-        "[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocol = \"https\"\npool = \"app\"\n{}\
+        "[listeners.web]\naddress = \"127.0.0.1:0\"\nprotocol = \"https\"\npool = \"app\"\n\
+         http_versions = {versions}\n{}\
          [pools.app]\nendpoints = [\"{upstream}\"]\n[certificates.own]\ncert = \"own.crt\"\n\
          key = {{ file = \"own.key\" }}\n",
         if clients.is_some() { auth } else { "" }
@@ -105,26 +116,31 @@ fn long_bodies_pass_both_ways_and_a_connection_that_was_closed_costs_nothing() {
             peer.reply(request.split_once("\r\n\r\n").unwrap().1);
         }
     });
-    let endpoint = secured(&mirror, &ca.issue(&["app.internal"]), None);
-    let weir = front(&ca, &(text(endpoint.address(), TRUSTS) + "[runtime]\nworkers = 1\n"));
-    let body: String =
-        (0..3_000_017).map(|at| char::from(b'a' + ((at / 251 + at) % 26) as u8)).collect();
-    let mut client = weir.connect();
-    for _ in 0..3 {
-        client
-            .send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()));
-        client.send(&body);
-        assert!(client.answer().text() == body);
-    }
-    assert_eq!(weir.metric("weir_pool_connect_seconds_count{pool=\"app\"}"), 1.0);
-    // The endpoint closes what is idle; the next request does not meet it.
-    let idle = "weir_listener_connections{listener=\"web\"}";
-    until("it is idle there", || endpoint.metric(idle) == 1.0);
-    endpoint.advance(120);
-    endpoint.until_metric(idle, 0.0);
-    for _ in 0..20 {
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok");
-        assert_eq!(client.answer().text(), "ok");
+    let issued = ca.issue(&["app.internal"]);
+    for versions in ["\"1.1\"", "\"2\""] {
+        let endpoint = speaking(versions, &mirror, &issued, None);
+        let weir = front(&ca, &(text(endpoint.address(), TRUSTS) + "[runtime]\nworkers = 1\n"));
+        let body: String =
+            (0..3_000_017).map(|at| char::from(b'a' + ((at / 251 + at) % 26) as u8)).collect();
+        let mut client = weir.connect();
+        for _ in 0..3 {
+            client.send(format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            ));
+            client.send(&body);
+            assert!(client.answer().text() == body);
+        }
+        assert_eq!(weir.metric("weir_pool_connect_seconds_count{pool=\"app\"}"), 1.0);
+        // The endpoint closes what is idle; the next request does not meet it.
+        let idle = "weir_listener_connections{listener=\"web\"}";
+        until("it is idle there", || endpoint.metric(idle) == 1.0);
+        endpoint.advance(400);
+        endpoint.until_metric(idle, 0.0);
+        for _ in 0..20 {
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok");
+            assert_eq!(client.answer().text(), "ok");
+        }
     }
 }
 

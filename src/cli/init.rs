@@ -28,6 +28,7 @@ templates! {
     "public" "5-public.toml" "limits against strangers";
     "https" "7-https.toml" "TLS: certificates by name, https to endpoints";
     "l4" "8-l4.toml" "what is no HTTP: raw TCP, the inside of TLS";
+    "grpc" "9-grpc.toml" "gRPC services and a front end behind one port";
     "behind-proxy" "6-behind-proxy.toml" "behind another proxy, a CDN, a cloud load balancer";
 }
 

@@ -4,6 +4,7 @@ use super::Check;
 use crate::diagnostic::{At, Code, Diagnostic, shown};
 use crate::health::{Config, LOOKED_AT, Type};
 use crate::message::target::check_authority;
+use crate::pool::Scheme;
 use crate::unit::Duration;
 
 impl Check<'_> {
@@ -103,11 +104,14 @@ impl Check<'_> {
         let words = match of {
             Type::Http => "http",
             Type::Tcp => "tcp",
+            Type::Grpc => "grpc",
             Type::Off => "off",
         };
         // A type that could not be read may have been http.
         let sure = !self.tree.is_wrong(&["pools", name, "health"], self.found);
-        for key in of_http(health).into_iter().flatten().filter(|_| sure && of != Type::Http) {
+        let of_both = |key: &str| of == Type::Grpc && key == "host";
+        let others = of_http(health).into_iter().flatten();
+        for key in others.filter(|key| sure && of != Type::Http && !of_both(key)) {
             let at = self.tree.key(&path(key));
             let asked = self.tree.has(&path("type"));
             let found = if asked {
@@ -125,6 +129,18 @@ impl Check<'_> {
                 Diagnostic::new(Code::E0402, at, problem, "asks for nothing")
             };
             self.add(found);
+        }
+        if sure && of != Type::Grpc && !health.service.is_empty() {
+            let problem = "`service` is for `type = \"grpc\"`: write that, or remove `service`";
+            let at = self.tree.key(&path("service"));
+            self.add(Diagnostic::new(Code::E0402, at, problem, "asks for nothing"));
+        }
+        let scheme = self.config.pools.get(name).map(|pool| pool.scheme);
+        if sure && of == Type::Grpc && !scheme.is_some_and(Scheme::may_be_http2) {
+            let problem = "gRPC goes over HTTP/2, which this pool does not speak: write `scheme = \"h2c\"`, or \"https\"";
+            let at = self.tree.value(&path("type"));
+            let found = Diagnostic::new(Code::E0402, at, problem, "over what?");
+            self.add(found.also(self.tree.value(&["pools", name, "scheme"]), "because of this"));
         }
         if sure && health.trust_health_header && of == Type::Off {
             let problem = "an endpoint that says it is not well would stay so, since no check finds out when it is \

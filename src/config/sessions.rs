@@ -4,7 +4,9 @@ use super::Check;
 use super::tls::is_host;
 use crate::diagnostic::{Code, Diagnostic, shown};
 use crate::listener::{self, Protocol};
+use crate::pool::Scheme;
 use crate::route;
+use crate::unit::Name;
 
 impl Check<'_> {
     /// Adds what is wrong with them.
@@ -28,11 +30,32 @@ impl Check<'_> {
                 self.add(Diagnostic::new(Code::E0402, at, problem, "nobody to send"));
             }
         }
+        for (name, listener) in config.listeners.iter().filter(|(_, one)| one.protocol.is_http()) {
+            if let Some(pool) = &listener.pool {
+                self.carries_requests(pool, &["listeners", name, "pool"]);
+            }
+        }
         for (name, route) in &config.routes {
             self.place_of(name, route);
+            if let Some(pool) = route.pool.as_ref().filter(|_| route.sni.is_empty()) {
+                self.carries_requests(pool, &["routes", name, "pool"]);
+            }
             if !route.sni.is_empty() {
                 self.by_name(name, route);
             }
+        }
+    }
+
+    /// Requests go to a pool that speaks HTTP.
+    fn carries_requests(&mut self, pool: &Name, path: &[&str; 3]) {
+        let scheme = self.config.pools.get(pool).map(|pool| pool.scheme);
+        if scheme == Some(Scheme::Tls) {
+            let problem = format!(
+                "requests cannot go to pool `{pool}`, to which bytes are carried as they are: write `scheme = \"https\"` there"
+            );
+            let at = self.tree.value(path);
+            let found = Diagnostic::new(Code::E0402, at, problem, "no HTTP is spoken there");
+            self.add(found.also(self.tree.value(&["pools", pool, "scheme"]), "because of this"));
         }
     }
 

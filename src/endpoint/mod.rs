@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 pub mod condition;
 pub mod state;
 
+use crate::message::grpc;
 use crate::net::leaving::Leaving;
 use crate::telemetry::http::EndpointMetrics;
 use state::State;
@@ -156,6 +157,18 @@ impl Outcome {
     /// Whether the endpoint has surely not acted on the request.
     pub const fn is_surely_unsent(self) -> bool {
         matches!(self, Self::ConnectFailure | Self::Refused)
+    }
+
+    /// The outcome of an attempt whose call ended so.
+    pub const fn of_call(status: grpc::Status) -> Self {
+        match status {
+            grpc::Status::UNKNOWN | grpc::Status::INTERNAL | grpc::Status::DATA_LOSS => {
+                Self::AppError
+            }
+            grpc::Status::UNAVAILABLE | grpc::Status::DEADLINE_EXCEEDED => Self::Gateway,
+            grpc::Status::RESOURCE_EXHAUSTED => Self::Overload,
+            _ => Self::Ok,
+        }
     }
 
     /// The outcome of an attempt that was answered.

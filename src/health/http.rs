@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Request;
+use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Answer, Config, Door, Probe, Problem, said, words};
@@ -13,16 +15,23 @@ use crate::endpoint::state::Why;
 use crate::h1::chunked;
 use crate::h1::payload::Payload;
 use crate::h1::{Fault, Limits, Message, Partial, response, write};
+use crate::h2::answer;
+use crate::message::fetch;
 use crate::message::head::{Head, Method};
 use crate::message::header_name::HeaderName;
 use crate::net::descriptors::{Descriptor, Descriptors};
 use crate::net::stream::Stream;
+use crate::tls::client::Inside;
 use crate::unit::{Matcher, Statuses};
 
 /// GETs a path, over a new connection each time unless told otherwise: a kept one proves less.
 pub struct Http {
     door: Door,
     path: String,
+    /// The Host.
+    host: String,
+    /// It speaks HTTP/2, and nothing else.
+    http2: bool,
     request: Vec<u8>,
     statuses: Vec<Statuses>,
     body: Option<String>,
@@ -51,7 +60,13 @@ impl Kept {
 
 impl Http {
     /// Asks there. `name` is the endpoint's Host, unless the file gives another.
-    pub fn new(config: &Config, door: Door, name: &str, descriptors: &Arc<Descriptors>) -> Self {
+    pub fn new(
+        config: &Config,
+        door: Door,
+        name: &str,
+        http2: bool,
+        descriptors: &Arc<Descriptors>,
+    ) -> Self {
         let path = config.path.clone().unwrap_or_else(|| String::from("/"));
         let host = config.host.as_deref().unwrap_or(name);
         let mut request = Vec::new();
@@ -59,6 +74,8 @@ impl Http {
         Self {
             door,
             path,
+            host: host.to_owned(),
+            http2,
             request,
             statuses: config.status.clone(),
             body: config.body.clone(),
@@ -72,6 +89,11 @@ impl Http {
     }
 
     async fn check(&mut self) -> Result<(), Problem> {
+        if self.http2 {
+            let stream = self.door.open(Inside::Http2).await?;
+            let heard = self.over_http2(stream).await?;
+            return self.judge(&heard);
+        }
         if let Some(mut kept) = self.kept.take()
             && kept.is_silent()
         {
@@ -80,12 +102,45 @@ impl Http {
                 // It was closed meanwhile, which says nothing: a new one will tell.
                 Err(Broken { unheard: true, .. }) => {}
                 Err(Broken { problem, .. }) => return Err(problem),
-                Ok(heard) => return self.judge(stream, heard),
+                Ok(heard) => return self.keep_and_judge(stream, &heard),
             }
         }
-        let mut stream = self.door.open().await?;
+        let mut stream = self.door.open(Inside::Http1).await?;
         let heard = self.exchange(&mut stream).await.map_err(|broken| broken.problem)?;
-        self.judge(stream, heard)
+        self.keep_and_judge(stream, &heard)
+    }
+
+    /// The same over HTTP/2, each time over a new connection.
+    async fn over_http2(&self, stream: Stream) -> Result<Heard, Problem> {
+        let protocol = |said: &str| {
+            Problem::new(Why::Protocol, format!("no valid answer to GET {}: {said}", self.path))
+        };
+        let request = Request::get(format!("http://{}{}", self.host, self.path))
+            .header("user-agent", concat!("weir/", env!("CARGO_PKG_VERSION")))
+            .body(Full::default())
+            .map_err(|error| protocol(&error.to_string()))?;
+        let answered = fetch::over_http2(stream, request, LOOKED_AT).await;
+        let answered = answered.map_err(|error| protocol(&words(&error)))?;
+        let mut head = Head::default();
+        answer::read(&answered.parts, false, Method::Get, &Limits::ENDPOINT, &mut head)
+            .map_err(|fault| protocol(said(fault)))?;
+        let seen = &answered.body[..answered.body.len().min(LOOKED_AT)];
+        let text = self.body.as_deref().unwrap_or_default().as_bytes();
+        let says_it = text.is_empty() || seen.windows(text.len()).any(|part| part == text);
+        Ok(self.heard(&head, says_it))
+    }
+
+    /// What a head says.
+    fn heard(&self, head: &Head, says_it: bool) -> Heard {
+        let other = self.header.iter().find(|(name, matcher)| !name.meets(head, matcher));
+        Heard {
+            status: head.status,
+            drains: said::drains(head),
+            fails: self.trusts && said::fails(head),
+            other: other.map(|(name, _)| name.clone()),
+            says_it,
+            whole: false,
+        }
     }
 
     /// Sends the request and reads as much of the answer as matters.
@@ -125,15 +180,7 @@ impl Http {
                 _ => break message,
             }
         };
-        let other = self.header.iter().find(|(name, matcher)| !name.meets(&head, matcher));
-        let mut heard = Heard {
-            status: head.status,
-            drains: said::drains(&head),
-            fails: self.trusts && said::fails(&head),
-            other: other.map(|(name, _)| name.clone()),
-            says_it: self.body.is_none(),
-            whole: false,
-        };
+        let mut heard = self.heard(&head, self.body.is_none());
         self.body(stream, message, received, &mut heard)
             .await
             .map_err(|said| broken(&said, false))?;
@@ -191,12 +238,19 @@ impl Http {
         }
     }
 
-    /// What an answer means.
-    fn judge(&mut self, stream: Stream, heard: Heard) -> Result<(), Problem> {
-        let Heard { status, drains, fails, other, says_it, whole } = heard;
-        if whole && let Some(descriptor) = self.descriptors.take_spare() {
+    /// What an answer means; its connection is kept if it can be.
+    fn keep_and_judge(&mut self, stream: Stream, heard: &Heard) -> Result<(), Problem> {
+        if heard.whole
+            && let Some(descriptor) = self.descriptors.take_spare()
+        {
             self.kept = Some(Kept { stream, _descriptor: descriptor });
         }
+        self.judge(heard)
+    }
+
+    /// What an answer means.
+    fn judge(&self, heard: &Heard) -> Result<(), Problem> {
+        let Heard { status, drains, fails, ref other, says_it, .. } = *heard;
         let path = &self.path;
         let problem = |why, words| Err(Problem::new(why, words));
         if status == 503 && drains {
@@ -259,7 +313,7 @@ fn said(fault: Fault) -> &'static str {
     match fault {
         Fault::HeadTooLarge => "its head is too large",
         Fault::UnknownCoding => "it has a transfer coding that weir does not know",
-        _ => "it is not HTTP/1",
+        _ => "it is not HTTP",
     }
 }
 
@@ -281,7 +335,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = Config { reuse: true, ..Config::default() };
         let address = listener.local_addr().unwrap();
-        let mut http = Http::new(&config, Door { address, tls: None }, "app", &Descriptors::new(8));
+        let mut http =
+            Http::new(&config, Door { address, tls: None }, "app", false, &Descriptors::new(8));
         let serve = async || {
             let (mut peer, _) = listener.accept().await.unwrap();
             let mut request = [0; 1024];

@@ -28,6 +28,7 @@ use crate::telemetry::http::{Checked, PoolMetrics};
 use crate::tls::client::{Client, Inside};
 use crate::unit::{Duration, Matcher, Statuses};
 
+mod grpc;
 mod http;
 mod pace;
 mod said;
@@ -40,12 +41,14 @@ use pace::{Pace, Seen};
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How to ask: "http", "tcp" or "off". Default: "http" if `path` is set, else "tcp".
+    /// How to ask: "http", "tcp", "grpc" or "off". Default: "http" if `path` is set, else "tcp".
     pub r#type: Option<Type>,
     /// What an http check asks for.
     pub path: Option<String>,
-    /// The Host an http check names. Default: the endpoint.
+    /// The Host an http or grpc check names. Default: the endpoint.
     pub host: Option<String>,
+    /// The service a grpc check asks about. Default: "", the server as a whole.
+    pub service: String,
     /// The port that is asked. Default: the endpoint's.
     pub port: Option<u16>,
     /// The statuses that are good answers: codes and ranges.
@@ -82,6 +85,7 @@ impl Default for Config {
             r#type: None,
             path: None,
             host: None,
+            service: String::new(),
             port: None,
             status: vec![Statuses::new(200, 399)],
             body: None,
@@ -105,6 +109,7 @@ impl Default for Config {
 pub enum Type {
     Http,
     Tcp,
+    Grpc,
     Off,
 }
 
@@ -168,12 +173,13 @@ struct Door {
 }
 
 impl Door {
-    async fn open(&self) -> Result<Stream, Problem> {
+    /// A connection, with this inside TLS if there is any.
+    async fn open(&self, inside: Inside) -> Result<Stream, Problem> {
         let socket = socket::dial(self.address).await.map_err(|error| Problem::connect(&error))?;
         match &self.tls {
             None => Ok(Stream::Plain(socket.into())),
             Some(tls) => tls
-                .secure(socket, self.address.ip(), Inside::Http1)
+                .secure(socket, self.address.ip(), inside)
                 .await
                 .map_err(|error| Problem::new(Why::Tls, format!("no TLS: {}", words(&error)))),
         }
@@ -207,6 +213,8 @@ pub struct Watch<'a> {
     pub config: &'a Config,
     /// The endpoint.
     pub endpoint: &'a Endpoint,
+    /// It speaks HTTP/2, and nothing else.
+    pub http2: bool,
     /// What is spoken with it below HTTP.
     pub tls: Option<&'a Arc<Client>>,
     /// How many endpoints its pool has.
@@ -293,8 +301,9 @@ impl Watch<'_> {
         Some(match config.kind() {
             Type::Http => {
                 let (name, descriptors) = (&endpoint.name, &checks.descriptors);
-                Box::new(http::Http::new(config, door, name, descriptors))
+                Box::new(http::Http::new(config, door, name, self.http2, descriptors))
             }
+            Type::Grpc => Box::new(grpc::Grpc::new(config, door, &endpoint.name)),
             Type::Tcp => Box::new(tcp::Tcp::new(door)),
             Type::Off => return None,
         })

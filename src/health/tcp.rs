@@ -1,6 +1,7 @@
 //! A check that connects: something listens there, and speaks TLS if its pool does.
 
 use super::{Answer, Door, Probe};
+use crate::tls::client::Inside;
 
 /// Connects and closes again.
 pub struct Tcp(Door);
@@ -14,6 +15,6 @@ impl Tcp {
 
 impl Probe for Tcp {
     fn ask(&mut self) -> Answer<'_> {
-        Box::pin(async { self.0.open().await.map(drop) })
+        Box::pin(async { self.0.open(Inside::Http1).await.map(drop) })
     }
 }

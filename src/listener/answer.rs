@@ -55,7 +55,7 @@ pub async fn send(
         && tracked.failed != Some(Error::BodyTimeout)
         && tracked.is_current()
         && can_be_drained(connection, tracked.failed.is_some());
-    let idle = if tracked.is_event_stream() { tracked.become_stream() } else { tracked.idle() };
+    let idle = if tracked.is_stream() { tracked.become_stream() } else { tracked.idle() };
     if tracked.failed.is_some() {
         // That the time is over is what is said here.
         deadline.disarm(Wait::End);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::message::body::{Body, Broken, Piece};
+use crate::message::grpc;
 use crate::net::deadline::{Deadline, Wait};
 use crate::net::scratch::Scratch;
 use crate::proxy::error::Error;
@@ -154,12 +155,13 @@ impl Answering {
         }
     }
 
-    fn trailers(&self) -> Vec<u8> {
+    fn trailers(&mut self) -> Vec<u8> {
         let trailers = self.body.trailers();
-        match &self.tracked {
-            Some(tracked) => tracked.withheld().without(trailers),
-            None => trailers,
+        let Some(tracked) = &mut self.tracked else { return trailers };
+        if !trailers.is_empty() && grpc::is_call(&tracked.x.head) {
+            tracked.grpc = grpc::Status::of_trailers(&trailers);
         }
+        tracked.withheld().without(trailers)
     }
 
     /// All of it was handed over.

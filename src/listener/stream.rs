@@ -23,6 +23,7 @@ use super::pace::Pace;
 use crate::h2::{answer, request, trailers};
 use crate::message::body::{Body, Broken, Piece, Pull};
 use crate::message::exchange::{Arrival, Client, Exchange};
+use crate::message::grpc;
 use crate::message::head::{Head, Method};
 use crate::message::reply::Reply;
 use crate::net::deadline::{Deadline, Wait};
@@ -188,16 +189,18 @@ pub async fn serve(
     let chunks = stream.terms.limits.chunks();
     let downstream = Downstream { deadline: &stream.deadline, chunks, interim: &Unheard };
     handle(local, &mut tracked, &downstream).await;
-    let idle = if tracked.is_event_stream() { tracked.become_stream() } else { tracked.idle() };
+    let idle = if tracked.is_stream() { tracked.become_stream() } else { tracked.idle() };
     if tracked.failed.is_some() {
         // That the time is over is what is said here.
         stream.deadline.disarm(Wait::End);
     }
+    let call = grpc::is_call(&tracked.x.head);
     let Some(mut reply) = tracked.reply.take() else { return Err(Reason::CANCEL.into()) };
     let body = mem::take(&mut reply.body);
     let bodiless = head || matches!(reply.head.status, 204 | 304);
     let answering = Answering::new(body, bodiless, idle);
     let response = stream.begin(answering, &reply);
+    tracked.grpc = if call { grpc::Status::of_head(&reply.head) } else { None };
     tracked.reply = Some(reply);
     match stream.answering.borrow_mut().as_mut() {
         Some(answering) => answering.tracked = Some(tracked),
@@ -284,12 +287,14 @@ struct RequestBody {
     length: Option<u64>,
     trailers: Vec<u8>,
     pace: Pace,
+    /// How long its client may be silent; `None`: as the listener says.
+    silence: Option<Duration>,
 }
 
 impl RequestBody {
     fn new(stream: &Rc<H2Stream>, incoming: Incoming, length: Option<u64>) -> Self {
         let (stream, pace) = (Rc::clone(stream), Pace::default());
-        Self { stream, incoming, length, trailers: Vec::new(), pace }
+        Self { stream, incoming, length, trailers: Vec::new(), pace, silence: None }
     }
 
     /// A piece that the library has brought.
@@ -330,7 +335,10 @@ impl Pull for RequestBody {
         if piece.is_pending() {
             if self.pace.wait(deadline.now()) {
                 let terms = &stream.terms;
-                let (silence, rate) = (terms.timeouts.body.get(), terms.limits.min_body_rate.get());
+                let (silence, rate) = match self.silence {
+                    Some(silence) => (silence, 0),
+                    None => (terms.timeouts.body.get(), terms.limits.min_body_rate.get()),
+                };
                 deadline.arm(Wait::Body, self.pace.patience(silence, rate));
             } else if deadline.passed(Wait::Body) {
                 return Poll::Ready(Err(Broken::Silent));
@@ -351,5 +359,9 @@ impl Pull for RequestBody {
 
     fn trailers(&self) -> Vec<u8> {
         self.trailers.clone()
+    }
+
+    fn be_patient(&mut self, silence: Duration) {
+        self.silence = Some(silence);
     }
 }

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::withheld::Withheld;
 use crate::net::scratch::Buffer;
@@ -52,6 +53,9 @@ pub trait Pull {
     fn poll_upload(&mut self, _cx: &mut Context<'_>) -> Result<bool, Broken> {
         Ok(false)
     }
+
+    /// It may be silent for so long, and come as slowly as it likes.
+    fn be_patient(&mut self, _silence: Duration) {}
 
     /// Before the task sleeps: gives back what it was lent.
     fn park(&mut self) {}
@@ -137,6 +141,13 @@ impl Body {
     /// Goes on sending what is left of the request's body, as `Pull` says.
     pub fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
         if let Self::Stream(source) = self { source.poll_upload(cx) } else { Ok(false) }
+    }
+
+    /// It may be silent for so long, and come as slowly as it likes.
+    pub fn be_patient(&mut self, silence: Duration) {
+        if let Self::Stream(source) = self {
+            source.be_patient(silence);
+        }
     }
 
     /// Before the task sleeps: gives back what it was lent.

@@ -4,10 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::response::Parts;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 use crate::net::socket;
@@ -51,4 +54,42 @@ impl Fetch {
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         Ok((status, body))
     }
+}
+
+/// An answer over HTTP/2, as far as it was looked at.
+pub struct Answered {
+    /// Its head.
+    pub parts: Parts,
+    /// What was looked at of its body.
+    pub body: Bytes,
+    /// What came behind it, if all of it was looked at.
+    pub trailers: HeaderMap,
+}
+
+/// One request over a new connection that speaks HTTP/2; of its answer's body about `most` bytes are looked at.
+///
+/// # Errors
+/// The connection broke, or what came is no answer.
+pub async fn over_http2(
+    io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+    most: usize,
+) -> io::Result<Answered> {
+    let io = TokioIo::new(io);
+    let builder = http2::Builder::new(TokioExecutor::new());
+    let (mut sender, connection) = builder.handshake(io).await.map_err(io::Error::other)?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async { drop(connection.await) });
+    let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+    let (parts, mut incoming) = answer.into_parts();
+    let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
+    while body.len() <= most
+        && let Some(frame) = incoming.frame().await
+    {
+        match frame.map_err(io::Error::other)?.into_data() {
+            Ok(data) => body.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+        }
+    }
+    Ok(Answered { parts, body: body.into(), trailers })
 }

@@ -5,6 +5,7 @@
 pub mod body;
 pub mod exchange;
 pub mod fetch;
+pub mod grpc;
 pub mod head;
 pub mod header_name;
 pub mod pairs;

@@ -38,6 +38,8 @@ pub struct Patience<'a> {
     exchange: Duration,
     /// When the whole request had been received.
     received: Cell<Option<Duration>>,
+    /// When all is over, whatever has been received by then.
+    until: Duration,
 }
 
 impl<'a> Patience<'a> {
@@ -45,14 +47,28 @@ impl<'a> Patience<'a> {
     /// its answer, and to its last byte.
     pub fn new(deadline: &'a Deadline, [response, total, exchange]: [Duration; 3]) -> Self {
         deadline.disarm(Wait::End);
-        Self { deadline, response, total, exchange, received: Cell::new(None) }
+        let (received, until) = (Cell::new(None), Duration::MAX);
+        Self { deadline, response, total, exchange, received, until }
+    }
+
+    /// … and all of it is to be over in this time from now on.
+    #[must_use]
+    pub fn within(self, time: Option<Duration>) -> Self {
+        let Some(time) = time else { return self };
+        self.deadline.arm(Wait::End, time);
+        Self { until: self.deadline.now().saturating_add(time), ..self }
+    }
+
+    /// It ends in this time, or before.
+    fn end(&self, time: Duration) {
+        self.deadline.arm(Wait::End, time.min(self.until.saturating_sub(self.deadline.now())));
     }
 
     /// The whole request has been received.
     pub fn received(&self) {
         if self.received.get().is_none() {
             self.received.set(Some(self.deadline.now()));
-            self.deadline.arm(Wait::End, self.total.min(self.exchange));
+            self.end(self.total.min(self.exchange));
         }
     }
 
@@ -60,6 +76,6 @@ impl<'a> Patience<'a> {
     pub fn answered(&self) {
         let since = self.received.get().unwrap_or_else(|| self.deadline.now());
         let late = self.deadline.now().saturating_sub(since);
-        self.deadline.arm(Wait::End, self.exchange.saturating_sub(late));
+        self.end(self.exchange.saturating_sub(late));
     }
 }

@@ -22,6 +22,7 @@ use crate::h1::framing::Framing;
 use crate::h1::{Fault, Limits, chunked};
 use crate::h2::{answer, request, trailers};
 use crate::message::body::{self, Body, Piece, Pull, Upload};
+use crate::message::grpc;
 use crate::message::head::{Head, Known};
 use crate::net::deadline::Wait;
 use crate::net::scratch::{Buffer, Scratch};
@@ -161,7 +162,8 @@ impl Stream {
         self.length = answer::read(&parts, ended, asked.method, limits, into)?.length();
         self.incoming = (self.length != Some(0)).then_some(incoming);
         let retry_after = into.get(Known::RetryAfter).is_some();
-        self.outcome = Some(Outcome::of_status(into.status, retry_after));
+        let ended = grpc::Status::of_head(into).map(Outcome::of_call);
+        self.outcome = Some(ended.unwrap_or_else(|| Outcome::of_status(into.status, retry_after)));
         Ok(())
     }
 
@@ -212,7 +214,11 @@ impl Pull for Stream {
                     Err(frame) => {
                         let fields = frame.into_trailers().unwrap_or_default();
                         match trailers::read(&fields, &self.chunks, &mut self.trailers) {
-                            Ok(()) => continue,
+                            Ok(()) => {
+                                let ended = grpc::Status::of_trailers(&self.trailers);
+                                self.outcome = ended.map(Outcome::of_call).or(self.outcome);
+                                continue;
+                            }
                             Err(_) => (body::Broken::Malformed, Outcome::Protocol),
                         }
                     }

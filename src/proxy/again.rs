@@ -10,6 +10,7 @@ use super::error::Error;
 use crate::endpoint::{Lease, Outcome};
 use crate::message::body::Upload;
 use crate::message::exchange::Exchange;
+use crate::message::grpc;
 use crate::message::reply::Reply;
 use crate::net::deadline::Wait;
 use crate::policy::Policy;
@@ -29,7 +30,8 @@ pub async fn forward(
     client: &Downstream<'_>,
 ) -> Result<Reply, Error> {
     let timeouts = [policy.timeouts.response, policy.timeouts.total, policy.timeouts.exchange];
-    let patience = Patience::new(client.deadline, timeouts);
+    let allowed = if grpc::is_call(&x.head) { grpc::timeout(&x.head) } else { None };
+    let patience = Patience::new(client.deadline, timeouts).within(allowed);
     let idempotent = x.head.method.is_idempotent();
     let upload = Upload::new(mem::take(&mut x.body), idempotent, policy.max_body);
     let mut upload = upload.withholding(policy.withheld.request.clone());
@@ -46,6 +48,9 @@ pub async fn forward(
         x.fallback = (pool.name != first.name).then(|| pool.name.clone());
         if let Some(cause) = last.map(Broken::outcome) {
             pool.metrics.of(local.worker).retries[cause as usize].add(1);
+        }
+        if let Some(allowed) = allowed {
+            grpc::set_timeout(&mut x.head, allowed.saturating_sub(now.saturating_sub(x.started)));
         }
         let asked = Asking { pool, client, patience: &patience };
         match attempt::send(local, asked, lease, x, &mut tries, &mut upload, now).await {

@@ -4,6 +4,7 @@
 
 use crate::h1::Fault;
 use crate::message::body;
+use crate::message::grpc;
 use crate::message::head::Head;
 use crate::message::reply::Reply;
 use crate::policy::Refused;
@@ -161,6 +162,25 @@ impl Error {
     /// The answer that tells the client.
     pub fn reply(self, head: Head) -> Reply {
         Reply::own(head, self.row().status, self.row().about)
+    }
+
+    /// The answer that tells the client of a call.
+    pub fn refusal(self, head: Head) -> Reply {
+        grpc::refusal(head, self.grpc_status(), self.row().about)
+    }
+
+    /// How a call ends of which weir could make nothing: as the protocol maps statuses of HTTP, but for times and sizes,
+    /// which it has words for.
+    fn grpc_status(self) -> grpc::Status {
+        match self.row().status {
+            403 => grpc::Status::PERMISSION_DENIED,
+            404 => grpc::Status::UNIMPLEMENTED,
+            413 | 414 | 431 => grpc::Status::RESOURCE_EXHAUSTED,
+            504 if self != Self::ConnectTimeout => grpc::Status::DEADLINE_EXCEEDED,
+            502..=504 => grpc::Status::UNAVAILABLE,
+            408 => grpc::Status::DEADLINE_EXCEEDED,
+            _ => grpc::Status::INTERNAL,
+        }
     }
 }
 

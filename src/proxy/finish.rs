@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::error::{Blame, Error, Row};
 use super::{Local, Reading};
 use crate::message::exchange::Exchange;
+use crate::message::grpc;
 use crate::message::head::Known;
 use crate::message::reply::Reply;
 use crate::message::withheld::Withheld;
@@ -33,6 +34,8 @@ pub struct Tracked {
     pub waited: Option<Duration>,
     /// The answer was written whole.
     pub ended: bool,
+    /// How the call ended, if it is one and says so.
+    pub grpc: Option<grpc::Status>,
     /// Why there is no answer of an endpoint, or only a part of one.
     pub failed: Option<Error>,
     local: Rc<Local>,
@@ -69,6 +72,7 @@ pub fn track(local: &Rc<Local>, x: Exchange) -> Tracked {
         received: 0,
         waited: None,
         ended: false,
+        grpc: None,
         failed: None,
         local: Rc::clone(local),
         reads: Reads::Snapshot(local.snapshot(), None),
@@ -144,8 +148,11 @@ impl Tracked {
         timeouts.unwrap_or_default().idle
     }
 
-    /// Whether its answer is a stream of server-sent events, which may be silent for long.
-    pub fn is_event_stream(&self) -> bool {
+    /// Whether it may be silent for long: a call, or its answer is a stream of server-sent events.
+    pub fn is_stream(&self) -> bool {
+        if grpc::is_call(&self.x.head) {
+            return true;
+        }
         let kind = self.reply.as_ref().and_then(|reply| reply.head.get(Known::ContentType));
         kind.and_then(|kind| kind.get(..EVENT_STREAM.len()))
             .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM.as_bytes()))
@@ -160,6 +167,7 @@ impl Tracked {
         let route = Arc::clone(router.route(*id));
         let name = snapshot.listeners.get(self.x.client.listener).cloned();
         let kind = match &self.reply {
+            _ if grpc::is_call(&self.x.head) => Stream::Grpc,
             Some(reply) if reply.head.status != 101 => Stream::Sse,
             Some(reply)
                 if reply.head.text(reply.head.upgrade).eq_ignore_ascii_case("websocket") =>
@@ -183,7 +191,9 @@ impl Tracked {
     pub fn refuse(&mut self, error: Error) {
         self.fail(error);
         if error.row().status != 0 {
-            self.reply = Some(error.reply(self.local.heads.take()));
+            let head = self.local.heads.take();
+            let call = grpc::is_call(&self.x.head);
+            self.reply = Some(if call { error.refusal(head) } else { error.reply(head) });
         }
     }
 
@@ -275,6 +285,7 @@ impl Drop for Tracked {
                 rule: route.map(|route| route.policy.logging).unwrap_or_default(),
                 listener: self.listener(),
                 answer: self.reply.as_ref().map(|reply| &reply.head),
+                grpc: self.grpc.map(|status| status.0),
                 status,
                 received: self.received,
                 sent: self.sent,

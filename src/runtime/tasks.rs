@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::health::{Checks, Watch};
-use crate::pool::Pool;
+use crate::pool::{Pool, Scheme};
 use crate::proxy::Shared;
 use crate::snapshot::Snapshot;
 use crate::unit::Name;
@@ -56,6 +56,7 @@ fn tasks(pool: &Arc<Pool>, shared: &Arc<Shared>, checks: &Arc<Checks>) -> JoinSe
                 pool: &pool.name,
                 config,
                 endpoint: &endpoint,
+                http2: pool.config.scheme == Scheme::H2c,
                 tls: pool.tls.as_ref(),
                 among: pool.members().len(),
                 metrics: &pool.metrics,

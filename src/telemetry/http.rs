@@ -56,11 +56,13 @@ pub enum Stream {
     Upgrade,
     /// Server-sent events.
     Sse,
+    /// A call of gRPC.
+    Grpc,
 }
 
 impl Stream {
     /// Their words in metrics, in the order of the enum.
-    const WORDS: [&'static str; 3] = ["websocket", "upgrade", "sse"];
+    const WORDS: [&'static str; 4] = ["websocket", "upgrade", "sse", "grpc"];
 }
 
 impl RouteShard {

@@ -24,13 +24,13 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 /// An event loop with a thread of its own, as long as somebody has it.
-struct Driven {
+pub struct Driven {
     handle: Handle,
     _end: oneshot::Sender<()>,
 }
 
 impl Driven {
-    fn start() -> Arc<Self> {
+    pub fn start() -> Arc<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (handle, (end, ended)) = (runtime.handle().clone(), oneshot::channel());
         std::thread::spawn(move || runtime.block_on(ended));

@@ -3,6 +3,7 @@
 //! Real sockets on ephemeral loopback ports; no sleeping: a test waits for a condition, or moves the clock.
 
 mod client;
+pub mod grpc;
 pub mod http2;
 pub mod pki;
 pub mod tree;

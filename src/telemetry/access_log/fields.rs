@@ -67,6 +67,7 @@ fields! {
     PATTERN "http.route" Text "What of the path its route asks for: /orders/*, /users/{id}.";
     VERSION "http.version" Text "The client's version of HTTP: 1.0, 1.1 or 2.";
     STATUS "http.response.status_code" Number "The status that the client got; absent: none.";
+    GRPC "rpc.grpc.status_code" Number "How a call of gRPC ended; absent: it is none, or did not say.";
     RECEIVED "http.request.body.size" Number "Bytes of the request's body that were read.";
     SENT "http.response.body.size" Number "Bytes of the answer's body that were sent.";
     USER_AGENT "user_agent.original" Text "The header user-agent, if `request_headers` names it.";

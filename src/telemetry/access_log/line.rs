@@ -55,6 +55,10 @@ fn fields<const JSON: bool>(record: &Record<'_>, settings: &Settings, line: &mut
         line.headers(head, &settings.request, settings);
     }
     line.number(&fields::STATUS, u64::from(record.status));
+    if let Some(status) = record.grpc {
+        // Zero is the best of them, and is said.
+        line.code(&fields::GRPC, status);
+    }
     line.number(&fields::RECEIVED, record.received);
     line.number(&fields::SENT, record.sent);
     if let Some(head) = record.answer {
@@ -143,6 +147,12 @@ impl<const JSON: bool> Line<'_, JSON> {
             self.begin(field);
             self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
         }
+    }
+
+    /// A number whose zero says something.
+    fn code(&mut self, field: &Field, code: u8) {
+        self.begin(field);
+        self.out.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
     }
 
     #[inline(always)]

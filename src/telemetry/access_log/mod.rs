@@ -117,6 +117,8 @@ pub struct Record<'a> {
     pub answer: Option<&'a Head>,
     /// 0: no answer was sent.
     pub status: u16,
+    /// How a call of gRPC ended.
+    pub grpc: Option<u8>,
     /// Bytes of the request's body.
     pub received: u64,
     /// Bytes of the answer's body.
@@ -159,6 +161,7 @@ impl Default for Record<'_> {
             secured: None,
             answer: None,
             status: 0,
+            grpc: None,
             received: 0,
             sent: 0,
             peer: SocketAddr::from((IpAddr::from(Ipv4Addr::UNSPECIFIED), 0)),

@@ -48,6 +48,7 @@ fn full() -> Record<'static> {
         pool: "p",
         panic: true,
         status: 200,
+        grpc: Some(0),
         received: 12,
         sent: 5,
         endpoint: Some(([10, 0, 0, 4], 8080).into()),
