@@ -559,3 +559,77 @@ fn a_reload_does_not_touch_streams() {
     release.send(()).unwrap();
     assert_eq!(slow.whole().text(), "/slow");
 }
+
+/// The library takes a reset with NO_ERROR for an end.
+#[test]
+fn a_reset_without_a_reason_is_no_end_of_a_body() {
+    let upstream = Upstream::scripted(|mut peer| {
+        while peer.request().is_some() {
+            peer.reply("whole");
+        }
+    });
+    let weir = one_worker(&upstream);
+    for length in [None, Some("10")] {
+        let mut frames = Frames::connect(weir.address());
+        let mut fields = request("POST", "/");
+        fields.extend(length.map(|length| ("content-length", length)));
+        frames.frame(HEADERS, 4, 1, &head(&fields)).frame(DATA, 0, 1, b"some");
+        until("it has begun", || upstream.received().contains("some"));
+        frames.frame(RST_STREAM, 0, 1, &[0; 4]);
+        until("it is given up", || upstream.open() == 0);
+    }
+    assert_eq!(upstream.requests(), 0);
+    assert!(!upstream.received().contains("\r\n0\r\n"), "it has no end");
+}
+
+#[test]
+fn an_answer_that_begins_late_has_its_whole_time() {
+    let (release, held) = channel::<()>();
+    let held = parking_lot::Mutex::new(held);
+    let upstream = Upstream::scripted(move |mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
+        held.lock().recv().unwrap();
+        peer.send("data: 1\n\n");
+    });
+    let weir = one_worker(&upstream);
+    let mut client = Http2::connect(weir.address());
+    let begun = client.ask(get("/")).begun().unwrap();
+    // Longer than any answer's head is waited for.
+    weir.advance(300);
+    release.send(()).unwrap();
+    assert_eq!(begun.whole().unwrap().text(), "data: 1\n\n");
+}
+
+#[test]
+fn a_drain_waits_until_the_client_has_all() {
+    let upstream = Upstream::replying(&"x".repeat(60_000));
+    let weir = one_worker(&upstream);
+    let mut frames = Frames::connect(weir.address());
+    // A window of which the last piece wants more.
+    frames.frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0x80, 0]).get(1, "/");
+    let mut taken = 0;
+    while taken < 32_768 {
+        taken += frames.until(DATA).unwrap().payload.len();
+    }
+    let other = one_pool(&[&upstream]).replace("listeners.web", "listeners.other");
+    weir.reload(other + "[runtime]\nworkers = 1\n");
+    frames.until(GOAWAY).unwrap();
+    weir.advance(10);
+    frames.frame(WINDOW_UPDATE, 0, 1, &100_000_u32.to_be_bytes());
+    while taken < 60_000 {
+        taken += frames.until(DATA).expect("the rest").payload.len();
+    }
+}
+
+#[test]
+fn what_looks_like_a_call_is_none_in_http1() {
+    let weir = Weir::start("[listeners.web]\naddress = \"127.0.0.1:0\"\n");
+    let asked = "GET / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n";
+    assert_eq!(weir.connect().send(asked).answer().status, 404);
+    let mut client = Http2::connect(weir.address());
+    let kind = ("content-type", "application/grpc");
+    assert_eq!(client.ask(get("/").header(kind.0, kind.1)).whole().status, 404);
+    let connect = Request::connect("a.example:443").header(kind.0, kind.1);
+    assert_eq!(client.ask(connect).whole().status, 501);
+}

@@ -303,6 +303,7 @@ fn an_endpoint_that_says_nothing_is_given_up_and_so_is_its_connection() {
 fn an_answer_before_the_end_of_its_request_ends_both() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
     let script = std::thread::spawn(move || {
         let mut first = accept(&listener).unwrap();
         first.frame(4, 0, 0, &[0, 3, 0, 0, 0, 1]);
@@ -310,6 +311,7 @@ fn an_answer_before_the_end_of_its_request_ends_both() {
         first.frame(HEADERS, 5, early, OK);
         let reset = first.until(RST_STREAM).unwrap();
         assert_eq!((reset.stream, reset.reason()), (early, 8), "its place is free again");
+        tell.send(()).unwrap();
         let next = first.until(HEADERS).unwrap().stream;
         first.frame(HEADERS, 5, next, OK);
         while first.next().is_some() {}
@@ -318,6 +320,7 @@ fn an_answer_before_the_end_of_its_request_ends_both() {
     let mut client = Http2::connect(weir.address());
     let (upload, pending) = client.begin(Request::post("http://a.example/"));
     assert_eq!(pending.whole().status, 200);
+    told.recv().unwrap();
     assert_eq!(client.get("/").status, 200);
     drop((weir, client, upload));
     script.join().unwrap();
@@ -371,4 +374,92 @@ fn idle_connections_are_closed_and_those_of_an_endpoint_that_leaves() {
     until("the old one is closed", || weir.metric(idle) == 0.0);
     assert_eq!(weir.get("/").status, 200);
     assert_eq!((one.connections(), two.connections()), (2, 1));
+}
+
+/// The library takes a reset with NO_ERROR for an end.
+#[test]
+fn a_reset_without_a_reason_is_no_end() {
+    let address = endpoint(|mut frames: Frames<TcpStream>| {
+        while let Some(asked) = frames.until(HEADERS) {
+            frames.frame(HEADERS, 4, asked.stream, OK).frame(DATA, 0, asked.stream, b"some");
+            frames.frame(RST_STREAM, 0, asked.stream, &[0; 4]);
+        }
+    });
+    let weir = Weir::start(text(&address));
+    let mut h1 = weir.connect();
+    h1.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(h1.try_answer().map_or(502, |answer| answer.status) == 502);
+    let begun = Http2::connect(weir.address()).ask(get("/")).begun();
+    assert_eq!(begun.and_then(Begun::whole).map_or(502, |got| got.status), 502);
+}
+
+#[test]
+fn a_client_that_waits_to_be_invited_is_invited() {
+    let upstream = H2Upstream::echo();
+    let weir = Weir::start(text(&upstream));
+    let mut client = weir.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    assert_eq!(client.send("abc").answer().text(), "/abc");
+}
+
+/// Trailers come behind a body whose length is known, too.
+#[test]
+fn trailers_behind_a_known_length_are_not_lost() {
+    let upstream = H2Upstream::scripted(|request| {
+        Box::pin(async move {
+            let (upload, sending) = body();
+            let mut answer = Response::new(sending);
+            let long = request.uri().path() == "/long";
+            let text = if long { "x" } else { "" };
+            answer.headers_mut().insert("content-length", text.len().into());
+            if long {
+                upload.send(text);
+            }
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-sum", HeaderValue::from_static("1"));
+            upload.trailers(trailers);
+            answer
+        })
+    });
+    let weir = Weir::start(text(&upstream));
+    let mut client = Http2::connect(weir.address());
+    for path in ["/long", "/none"] {
+        for _ in 0..20 {
+            assert_eq!(client.get(path).trailers.get("x-sum").unwrap(), "1", "{path}");
+        }
+    }
+}
+
+/// An endpoint that takes nothing more must not keep what was given up.
+#[test]
+fn what_an_endpoint_does_not_take_is_let_go() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    let script = std::thread::spawn(move || {
+        let mut first = accept(&listener).unwrap();
+        // No window at all for bodies.
+        first.frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+        let one = first.until(HEADERS).unwrap().stream;
+        first.frame(HEADERS, 5, one, OK);
+        first.until(HEADERS).unwrap();
+        tell.send(()).unwrap();
+        // Weir ends the connection, though nothing was taken.
+        while first.next().is_some() {}
+    });
+    let weir = Weir::start(text(&address));
+    let mut client = Http2::connect(weir.address());
+    assert_eq!(client.get("/").status, 200);
+    let (upload, pending) = client.begin(Request::post("http://a.example/"));
+    upload.send(vec![b'x'; 100_000]);
+    told.recv().unwrap();
+    pending.cancel();
+    drop((upload, client));
+    within(30, "it is closed", || {
+        weir.advance(2);
+        script.is_finished()
+    });
+    script.join().unwrap();
+    weir.until_metric("weir_pool_connections{pool=\"app\"}", 0.0);
 }

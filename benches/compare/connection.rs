@@ -11,7 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use crate::wire::Wire;
 use crate::workload::Exchange;
-use crate::{http, interrupted};
+use crate::{http, http2, interrupted};
 
 /// What all connections of one load share.
 pub struct Shared<'w> {
@@ -34,6 +34,8 @@ pub struct Connection {
     input: Vec<u8>,
     /// Bytes of a large body still to come, once the head is there.
     left: Option<usize>,
+    /// What is sent of HTTP/2, and on which stream; it differs from one request to the next.
+    stream: Option<(u32, Vec<u8>)>,
 }
 
 impl<'w> Shared<'w> {
@@ -77,8 +79,11 @@ impl Connection {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         shared.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-        let wire = Wire::new(stream, shared.secure)?;
-        Ok(Self { wire, index, sent: 0, full: false, input: Vec::new(), left: None })
+        let http2 = !shared.exchange.fields.is_empty();
+        let wire = Wire::new(stream, shared.secure, http2)?;
+        let first = || [http2::opening(), shared.exchange.request.clone()].concat();
+        let stream = http2.then(|| (1, first()));
+        Ok(Self { wire, index, sent: 0, full: false, input: Vec::new(), left: None, stream })
     }
 
     /// Does what the event allows; `true` when the answer is whole and right.
@@ -96,7 +101,7 @@ impl Connection {
     /// Begins a request, or goes on with it: sends what the socket takes; the rest follows when
     /// epoll says that there is room.
     pub fn send(&mut self, shared: &Shared<'_>) -> io::Result<()> {
-        let request = &shared.exchange.request;
+        let request = self.stream.as_ref().map_or(&shared.exchange.request, |(_, bytes)| bytes);
         while self.sent < request.len() {
             match self.wire.write(&request[self.sent..]) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
@@ -115,7 +120,8 @@ impl Connection {
     }
 
     fn is_sent(&self, shared: &Shared<'_>) -> bool {
-        self.sent == shared.exchange.request.len()
+        let request = self.stream.as_ref().map_or(&shared.exchange.request, |(_, bytes)| bytes);
+        self.sent == request.len()
     }
 
     /// Reads once; `true` when the answer is whole and right.
@@ -126,6 +132,15 @@ impl Connection {
         };
         if n == 0 {
             return Err(Error::other("closed before the end of the answer"));
+        }
+        if let Some((stream, bytes)) = &mut self.stream {
+            self.input.extend_from_slice(&shared.scratch[..n]);
+            let Some(body) = http2::answer(&mut self.input, *stream)? else { return Ok(false) };
+            http::compare(&body, &shared.exchange.expect)?;
+            *stream += 2;
+            *bytes = http2::request(&shared.exchange.fields, *stream);
+            self.sent = 0;
+            return Ok(true);
         }
         if self.sent < shared.exchange.request.len() {
             return Err(Error::other("an answer before the end of the request"));

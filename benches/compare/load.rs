@@ -37,7 +37,7 @@ pub fn open<'w>(
 ) -> io::Result<Box<dyn Load + 'w>> {
     Ok(match workload.ask {
         Ask::Once(_) => Box::new(Fresh::new(to, workload.connections, exchange, workload.secure)?),
-        Ask::Get(_) | Ask::Post(_) => {
+        Ask::Get(_) | Ask::Stream(_) | Ask::Post(_) => {
             Box::new(Kept::open(to, workload.connections, exchange, workload.secure)?)
         }
     })

@@ -25,6 +25,7 @@ mod connection;
 mod cpu;
 mod fresh;
 mod http;
+mod http2;
 mod idle;
 mod kept;
 mod latency;

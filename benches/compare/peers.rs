@@ -87,7 +87,7 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{listen} backlog=4096;
-        listen 127.0.0.1:{secure} ssl backlog=4096;
+        listen 127.0.0.1:{secure} ssl http2 backlog=4096;
         ssl_certificate {directory}/own.crt;
         ssl_certificate_key {directory}/own.key;
         ssl_protocols TLSv1.3;
@@ -125,7 +125,7 @@ defaults
     http-reuse always
 frontend http
     bind 127.0.0.1:{listen} backlog 4096
-    bind 127.0.0.1:{secure} ssl crt {directory}/own.pem ssl-min-ver TLSv1.3 alpn http/1.1 backlog 4096
+    bind 127.0.0.1:{secure} ssl crt {directory}/own.pem ssl-min-ver TLSv1.3 alpn h2,http/1.1 backlog 4096
     default_backend up
 backend up
     server origin 127.0.0.1:{origin} pool-max-conn -1

@@ -20,13 +20,15 @@ pub enum Wire {
 
 impl Wire {
     /// Over a connected socket; a handshake comes with the first byte.
-    pub fn new(socket: TcpStream, secure: bool) -> io::Result<Self> {
-        static CONFIG: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| Arc::new(config()));
+    pub fn new(socket: TcpStream, secure: bool, http2: bool) -> io::Result<Self> {
+        static CONFIG: LazyLock<[Arc<ClientConfig>; 2]> =
+            LazyLock::new(|| [&[][..], &["h2"]].map(|alpn| Arc::new(config(alpn))));
         if !secure {
             return Ok(Self::Plain(socket));
         }
         let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-        let session = ClientConnection::new(Arc::clone(&CONFIG), name).map_err(io::Error::other)?;
+        let session = ClientConnection::new(Arc::clone(&CONFIG[usize::from(http2)]), name)
+            .map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(session, socket))))
     }
 
@@ -73,7 +75,7 @@ pub fn pair() -> &'static (String, String) {
     &PAIR
 }
 
-fn config() -> ClientConfig {
+fn config(alpn: &[&str]) -> ClientConfig {
     let provider = CryptoProvider {
         cipher_suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256],
         kx_groups: vec![kx_group::X25519],
@@ -85,6 +87,7 @@ fn config() -> ClientConfig {
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = builder.with_no_client_auth();
     config.resumption = Resumption::disabled();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     config
 }
 

@@ -2,7 +2,7 @@
 //! A new workload is a new row. It must never change a gate to fit a measurement: the gates come
 //! from the design.
 
-use crate::origin;
+use crate::{http2, origin};
 
 /// One kind of request, repeated.
 pub struct Workload {
@@ -22,17 +22,21 @@ pub enum Ask {
     Get(&'static str),
     /// The same over a connection that serves it alone.
     Once(&'static str),
+    /// The same over HTTP/2, one at a time on each connection.
+    Stream(&'static str),
     /// A POST of so many bytes, answered with that number.
     Post(usize),
 }
 
 /// The bytes of a request, and the body that must come back.
 pub struct Exchange {
+    /// The fields of a request of HTTP/2, if it is one.
+    pub fields: Vec<(&'static str, &'static str)>,
     pub request: Vec<u8>,
     pub expect: Vec<u8>,
 }
 
-pub static WORKLOADS: [Workload; 7] = [
+pub static WORKLOADS: [Workload; 8] = [
     Workload {
         name: "get100",
         what: "GET, 100 B answer",
@@ -82,6 +86,14 @@ pub static WORKLOADS: [Workload; 7] = [
         gate: 0.90,
     },
     Workload {
+        name: "http2",
+        what: "GET over HTTP/2 and TLS 1.3, 100 B answer",
+        connections: 32,
+        ask: Ask::Stream("/100"),
+        secure: true,
+        gate: 0.95,
+    },
+    Workload {
         name: "handshake",
         what: "GET, 100 B answer, each after a full handshake of TLS 1.3",
         connections: 32,
@@ -115,8 +127,16 @@ pub fn latency_gate(peer: &str) -> Option<f64> {
 impl Ask {
     pub fn exchange(&self) -> Exchange {
         match self {
-            Self::Get(path) => Exchange { request: get(path), expect: known(path) },
+            Self::Get(path) => {
+                Exchange { fields: Vec::new(), request: get(path), expect: known(path) }
+            }
+            Self::Stream(path) => Exchange {
+                fields: fields(path),
+                request: http2::request(&fields(path), 1),
+                expect: known(path),
+            },
             Self::Once(path) => Exchange {
+                fields: Vec::new(),
                 request: head("GET", path, "Connection: close\r\n"),
                 expect: known(path),
             },
@@ -124,7 +144,7 @@ impl Ask {
                 let length = format!("Content-Type: text/plain\r\nContent-Length: {len}\r\n");
                 let mut request = head("POST", "/echo-len", &length);
                 request.resize(request.len() + len, b'y');
-                Exchange { request, expect: len.to_string().into_bytes() }
+                Exchange { fields: Vec::new(), request, expect: len.to_string().into_bytes() }
             }
         }
     }
@@ -139,6 +159,23 @@ fn known(path: &str) -> Vec<u8> {
 /// A GET with the fields that a browser sends: a proxy has to read and copy them.
 pub fn get(path: &str) -> Vec<u8> {
     head("GET", path, "")
+}
+
+/// The same fields in HTTP/2.
+fn fields(path: &'static str) -> Vec<(&'static str, &'static str)> {
+    vec![
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "bench.test:8080"),
+        (":path", path),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        ("accept-language", "en-US,en;q=0.5"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("referer", "http://bench.test:8080/index.html"),
+        ("cookie", "session=8c1f3a0b9d2e4f5a6b7c8d9e0f1a2b3c; theme=dark"),
+        ("cache-control", "max-age=0"),
+    ]
 }
 
 fn head(method: &str, path: &str, more: &str) -> Vec<u8> {

@@ -33,8 +33,9 @@ pub fn read(
         _ if bodiless => Ok(Framing::None),
         Some(1..) if ended => Err(Fault::Malformed),
         _ if ended => Ok(Framing::None),
-        Some(length) => Ok(Framing::of_length(length)),
-        None => Ok(Framing::Chunked),
+        Some(length @ 1..) => Ok(Framing::Length(length)),
+        // Trailers may come behind nothing.
+        Some(0) | None => Ok(Framing::Chunked),
     }
 }
 

@@ -32,6 +32,11 @@ impl Frame {
         self.flags & END_HEADERS != 0
     }
 
+    /// Of DATA and heads: its stream ends with it.
+    pub fn ends_stream(&self) -> bool {
+        matches!(self.kind, Kind::Data | Kind::Headers) && self.flags & END_STREAM != 0
+    }
+
     /// Of DATA: it brings nothing, not even the end.
     pub fn is_hollow(&self) -> bool {
         self.length == self.padding && self.flags & END_STREAM == 0

@@ -10,6 +10,8 @@ use super::frames::{Frame, Frames, Kind, PREFACE};
 /// How much a connection may do within ten seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// Streams at once.
+    pub streams: u32,
     /// Streams that are cancelled before they are answered, if they are more than half of all.
     pub resets: u32,
     /// Frames that ask for nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, unknown ones.
@@ -55,6 +57,8 @@ pub struct Meter {
     last: u32,
     /// Streams without an answer.
     unanswered: Vec<u32>,
+    /// Streams whose answers have not gone to their end.
+    open: Vec<u32>,
 }
 
 impl Meter {
@@ -76,6 +80,7 @@ impl Meter {
             heading: false,
             last: 0,
             unanswered: Vec::new(),
+            open: Vec::new(),
         }
     }
 
@@ -86,7 +91,9 @@ impl Meter {
     pub fn received(&mut self, mut bytes: &[u8], now: Duration) -> Result<(), Abuse> {
         if now.saturating_sub(self.since) >= SPAN {
             self.since = now;
-            (self.opened, self.resets, self.control, self.empty) = (0, 0, 0, 0);
+            // Those that wait for their answers are as good as opened now.
+            self.opened = self.unanswered.len() as u32;
+            (self.resets, self.control, self.empty) = (0, 0, 0);
             self.before = self.carried;
         }
         while let Some(frame) = self.received.next(&mut bytes) {
@@ -107,6 +114,9 @@ impl Meter {
                 Kind::Reset => self.broke(frame)?,
                 _ => {}
             }
+            if frame.kind == Kind::Reset || frame.ends_stream() {
+                self.close(frame.stream);
+            }
         }
         Ok(())
     }
@@ -115,6 +125,11 @@ impl Meter {
     /// a head.
     pub fn is_midst(&self) -> bool {
         self.heading || self.received.is_midst()
+    }
+
+    /// Whether there is a stream whose answer has not gone to its end.
+    pub fn is_busy(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// How many bytes of bodies went to the client so far.
@@ -140,8 +155,10 @@ impl Meter {
                     self.last = frame.stream;
                     self.opened += 1;
                     self.unanswered.push(frame.stream);
+                    self.open.push(frame.stream);
                 }
-                if self.unanswered.len() > UNANSWERED { Err(Abuse::Refusals) } else { Ok(()) }
+                let most = UNANSWERED.max(2 * self.limits.streams as usize);
+                if self.open.len() > most { Err(Abuse::Refusals) } else { Ok(()) }
             }
             Kind::Continuation => {
                 self.continuations += 1;
@@ -155,6 +172,7 @@ impl Meter {
                 if self.answer(frame.stream) {
                     self.resets += 1;
                 }
+                self.close(frame.stream);
                 self.judge_resets()
             }
             Kind::Control => {
@@ -187,6 +205,13 @@ impl Meter {
         if many { Err(Abuse::Resets) } else { Ok(()) }
     }
 
+    /// The stream is over.
+    fn close(&mut self, stream: u32) {
+        if let Some(at) = self.open.iter().rposition(|one| *one == stream) {
+            self.open.swap_remove(at);
+        }
+    }
+
     /// The stream has its answer, or never will. Whether it had none.
     fn answer(&mut self, stream: u32) -> bool {
         let at = self.unanswered.iter().rposition(|one| *one == stream);
@@ -215,7 +240,7 @@ const REFUSED_STREAM: u32 = 7;
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { resets: 100, control_frames: 1000 };
+    const LIMITS: Limits = Limits { streams: 100, resets: 100, control_frames: 1000 };
 
     fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
         let length = (payload.len() as u32).to_be_bytes();
@@ -278,6 +303,7 @@ mod tests {
             seen.sent(&frame(1, 4, stream, b"x")).unwrap();
             seen.received(&frame(3, 0, stream, &[0, 0, 0, 8]), Duration::ZERO).unwrap();
         }
+        assert!(!seen.is_busy());
         // Cancelled, but fewer than half.
         let mut some = meter();
         for n in 0..1000 {
@@ -291,10 +317,14 @@ mod tests {
         }
         // Windows are opened for what was sent, in small steps.
         let mut windows = meter();
+        windows.received(&frame(1, 5, 1, b"x"), Duration::ZERO).unwrap();
         for _ in 0..5000 {
             windows.sent(&frame(0, 0, 1, &[0; 1000])).unwrap();
             windows.received(&frame(8, 0, 1, &[0, 0, 3, 232]), Duration::ZERO).unwrap();
         }
+        assert!(windows.is_busy(), "it has not ended");
+        windows.sent(&frame(0, 1, 1, b"")).unwrap();
+        assert!(!windows.is_busy());
         // A body that ends with an empty frame, again and again.
         assert_eq!(bears(&mut meter(), 1000, |n| vec![frame(0, 1, 2 * n + 1, b"")]), (1000, None));
     }

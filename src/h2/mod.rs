@@ -85,7 +85,8 @@ fn fields(head: &Head, length: bool, into: &mut HeaderMap) -> Result<(), Fault> 
         let passed = match field.known {
             _ if field.removed => false,
             Known::ContentLength => length,
-            Known::Host | Known::Connection => false,
+            // An invitation to send the body is implied: weir gives it (RFC 9110, 10.1.1).
+            Known::Host | Known::Connection | Known::Expect => false,
             _ => true,
         };
         if !passed {

@@ -102,6 +102,9 @@ impl Answering {
                 }
                 Poll::Ready(Ok(Some(Ok(data))))
             }
+            Poll::Ready(Ok(Piece::End)) if self.length.is_some_and(|all| all != self.sent) => {
+                Poll::Ready(Err(Error::Truncated))
+            }
             Poll::Ready(Ok(Piece::End)) => {
                 let trailers = self.trailers();
                 self.end();
@@ -116,7 +119,9 @@ impl Answering {
     /// Behind the last byte of a known length there is nothing to wait for.
     fn look_for_end(&mut self, scratch: &Rc<Scratch>, cx: &mut Context<'_>) {
         let mut nothing = scratch.lend_for(PIECE);
-        if let Poll::Ready(Ok(Piece::End)) = self.body.poll_pull(cx, &mut nothing) {
+        let ended = self.body.poll_pull(cx, &mut nothing) == Poll::Ready(Ok(Piece::End));
+        // Trailers are an end of their own.
+        if ended && self.body.trailers().is_empty() {
             self.end();
         }
     }

@@ -240,7 +240,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Whether nothing has been asked for long enough. It is to be told, once.
     fn is_quiet(&mut self, connection: &Connection) -> bool {
-        if connection.open.get() > 0 {
+        if connection.open.get() > 0 || connection.io.is_busy() {
             self.idle = None;
             self.deadline.disarm(Wait::Body);
             return false;
@@ -265,7 +265,12 @@ impl Watch<'_> {
         } else if !std::mem::replace(&mut self.midst, true) {
             deadline.arm(Wait::End, timeouts().header.get());
         }
-        let blocked = io.is_blocked().then(|| io.sent());
+        // What is left of an answer when its task is over waits for the client as much as the socket does.
+        let blocked = match io.is_blocked() {
+            true => Some(io.sent()),
+            false if connection.open.get() == 0 && io.is_busy() => Some(io.carried()),
+            false => None,
+        };
         if std::mem::replace(&mut self.blocked, blocked) != blocked {
             match blocked {
                 None => deadline.disarm(Wait::Step),

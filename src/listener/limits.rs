@@ -63,7 +63,7 @@ impl Default for Limits {
             connection_buffer: Size::from_kib(64),
             streams: 100,
             stream_window: Size::from_kib(64),
-            connection_window: Size::from_kib(1024),
+            connection_window: Size::from_kib(8 * 1024),
             resets: 100,
             control_frames: 1000,
             connections_per_client: 0,
@@ -95,7 +95,7 @@ impl Limits {
     /// What they mean to the meter of an HTTP/2 connection.
     pub fn meter(&self) -> meter::Limits {
         let (resets, control_frames) = (self.resets.into(), self.control_frames.into());
-        meter::Limits { resets, control_frames }
+        meter::Limits { streams: self.streams.into(), resets, control_frames }
     }
 
     /// Numbers of HTTP/2 by key, with the least and the most of each.

@@ -55,6 +55,11 @@ impl Metered {
         self.blocked.get()
     }
 
+    /// Whether there is an answer that has not gone to its end, though its stream's task may be over.
+    pub fn is_busy(&self) -> bool {
+        self.meter.borrow().is_busy()
+    }
+
     /// How many bytes of bodies have been sent.
     pub fn carried(&self) -> u64 {
         self.meter.borrow().carried()

@@ -163,6 +163,7 @@ impl H2Stream {
         let mut response = Response::new(Answer(Rc::clone(self)));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        self.deadline.arm(Wait::Step, answering.idle);
         *self.answering.borrow_mut() = Some(answering);
         Ok(response)
     }
@@ -188,7 +189,8 @@ pub async fn serve(
     let mut tracked = track(local, x);
     let chunks = stream.terms.limits.chunks();
     let downstream = Downstream { deadline: &stream.deadline, chunks, interim: &Unheard };
-    handle(local, &mut tracked, &downstream).await;
+    // In a box of its own: the library moves what is around it, more than once.
+    Box::pin(handle(local, &mut tracked, &downstream)).await;
     let idle = if tracked.is_stream() { tracked.become_stream() } else { tracked.idle() };
     if tracked.failed.is_some() {
         // That the time is over is what is said here.
@@ -263,6 +265,10 @@ impl Drop for H2Stream {
         if std::thread::panicking() {
             self.connection.local.shared.panics.fetch_add(1, Relaxed);
         }
+        if self.connection.is_cut() {
+            // It may have had nothing to cut.
+            self.connection.local.cutting.set(false);
+        }
         self.connection.ended();
     }
 }
@@ -321,7 +327,11 @@ impl Pull for RequestBody {
         let piece = loop {
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Pending => break Poll::Pending,
-                Poll::Ready(None) => break Poll::Ready(Ok(Piece::End)),
+                Poll::Ready(None) if self.incoming.is_end_stream() => {
+                    break Poll::Ready(Ok(Piece::End));
+                }
+                // A reset without a reason looks like the end to the library.
+                Poll::Ready(None) => break Poll::Ready(Err(Broken::Cut)),
                 Poll::Ready(Some(Err(_))) => break Poll::Ready(Err(Broken::Cut)),
                 Poll::Ready(Some(Ok(frame))) => match self.take(frame, into) {
                     Err(broken) => break Poll::Ready(Err(broken)),

@@ -136,6 +136,11 @@ impl<'a> Writing<'a> {
                 self.watch();
                 Poll::Ready(sent.map_err(|_| Error::ClientGone))
             }
+            Poll::Ready(Ok(Piece::End))
+                if self.framing.length().is_some_and(|all| all != self.sent) =>
+            {
+                Poll::Ready(Err(Error::Truncated))
+            }
             Poll::Ready(Ok(Piece::End)) => {
                 let trailers = self.withheld.without(body.trailers());
                 end_payload(&mut transport, self.framing, &trailers);

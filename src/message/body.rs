@@ -183,7 +183,8 @@ pub struct Upload {
     /// Bytes were pulled that are not kept: they cannot be sent again.
     lost: bool,
     length: Option<u64>,
-    /// How many more may be pulled.
+    /// How many were pulled, and how many more may be.
+    pulled: u64,
     allowed: u64,
     /// Trailers that do not go along.
     withheld: Withheld,
@@ -193,7 +194,17 @@ impl Upload {
     /// A body of at most so many bytes; `keep` if the request may be sent again though an endpoint has seen it.
     pub fn new(body: Body, keep: bool, allowed: u64) -> Self {
         let (length, kept, withheld) = (body.length(), Vec::new(), Withheld::default());
-        Self { length, rest: body, kept, replayed: 0, keep, lost: false, allowed, withheld }
+        Self {
+            length,
+            rest: body,
+            kept,
+            replayed: 0,
+            keep,
+            lost: false,
+            pulled: 0,
+            allowed,
+            withheld,
+        }
     }
 
     /// Trailers of these names do not go along.
@@ -244,6 +255,7 @@ impl Upload {
                 return Poll::Ready(Err(Broken::TooLarge));
             };
             self.allowed = allowed;
+            self.pulled += into.bytes().len() as u64;
             // Too long to be kept: it streams on, and is sent once.
             self.keep &= self.kept.len() + into.bytes().len() <= REPLAY;
             if self.keep {
@@ -254,12 +266,22 @@ impl Upload {
             }
             self.replayed = self.kept.len();
         }
+        if piece == Poll::Ready(Ok(Piece::End)) && self.length.is_some_and(|all| all != self.pulled)
+        {
+            // Whoever reads it would take what comes next for the rest of it.
+            return Poll::Ready(Err(Broken::Cut));
+        }
         piece
     }
 
     /// After `End`: the lines of the trailer section that go along, as they came.
     pub fn trailers(&self) -> Vec<u8> {
         self.withheld.without(self.rest.trailers())
+    }
+
+    /// It may be silent for so long, and come as slowly as it likes.
+    pub fn be_patient(&mut self, silence: Duration) {
+        self.rest.be_patient(silence);
     }
 
     /// Takes it out, leaving nothing: the connection sends the rest on its own, and only once.

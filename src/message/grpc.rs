@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::body::Body;
-use super::head::{Head, Known};
+use super::head::{Head, Known, Method, Version};
 use super::reply::Reply;
 
 /// How a call ends.
@@ -40,8 +40,11 @@ impl Status {
     }
 }
 
-/// Whether a request is a call.
+/// Whether a request is a call: what it says of its content is not enough, since its answers are others.
 pub fn is_call(head: &Head) -> bool {
+    if head.version != Version::Http2 || head.method != Method::Post {
+        return false;
+    }
     let kind = head.get(Known::ContentType).unwrap_or_default();
     let Some((front, rest)) = kind.split_at_checked(CONTENT.len()) else { return false };
     front.eq_ignore_ascii_case(CONTENT.as_bytes())
@@ -137,9 +140,15 @@ mod tests {
             ("application/grpcx", false),
             ("application/json", false),
         ] {
-            assert_eq!(is_call(&head(&[("content-type", kind)])), call, "{kind}");
+            let of = |version, method| {
+                let head = head(&[("content-type", kind)]);
+                is_call(&Head { version, method, ..head })
+            };
+            assert_eq!(of(Version::Http2, Method::Post), call, "{kind}");
+            assert!(!of(Version::Http11, Method::Post) && !of(Version::Http2, Method::Get));
         }
-        assert!(!is_call(&head(&[])));
+        let empty = Head { version: Version::Http2, method: Method::Post, ..head(&[]) };
+        assert!(!is_call(&empty));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Patience<'a> {
     exchange: Duration,
     /// When the whole request had been received.
     received: Cell<Option<Duration>>,
+    /// How long the client of a call may be silent, where calls are understood.
+    pub silence: Option<Duration>,
     /// When all is over, whatever has been received by then.
     until: Duration,
 }
@@ -48,15 +50,16 @@ impl<'a> Patience<'a> {
     pub fn new(deadline: &'a Deadline, [response, total, exchange]: [Duration; 3]) -> Self {
         deadline.disarm(Wait::End);
         let (received, until) = (Cell::new(None), Duration::MAX);
-        Self { deadline, response, total, exchange, received, until }
+        Self { deadline, response, total, exchange, received, silence: None, until }
     }
 
-    /// … and all of it is to be over in this time from now on.
+    /// … of a call, whose client may be silent for so long, and all of which is to be over in this time from now on.
     #[must_use]
-    pub fn within(self, time: Option<Duration>) -> Self {
-        let Some(time) = time else { return self };
+    pub fn of_call(self, silence: Duration, time: Option<Duration>) -> Self {
+        let silence = Some(silence);
+        let Some(time) = time else { return Self { silence, ..self } };
         self.deadline.arm(Wait::End, time);
-        Self { until: self.deadline.now().saturating_add(time), ..self }
+        Self { until: self.deadline.now().saturating_add(time), silence, ..self }
     }
 
     /// It ends in this time, or before.

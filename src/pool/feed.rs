@@ -62,6 +62,11 @@ impl Feed {
         }
     }
 
+    /// Whether the library still has to take something of it, or to hear that nothing comes.
+    pub fn is_held(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
+    }
+
     /// Whether the body has been pulled to its end.
     pub fn has_ended(&self) -> bool {
         self.0.borrow().ended

@@ -95,6 +95,10 @@ impl Stream {
         let mut asking = pin!(asking);
         deadline.arm(Wait::Step, patience.response);
         let asked = poll_fn(|cx| {
+            if client.interim.is_expecting() {
+                // The library drops what comes before an answer, so nobody else would invite it.
+                let _ = client.interim.poll_interim(cx, &invitation());
+            }
             let (sent, moved) = self.feed.poll(&self.scratch, upload, cx);
             if moved {
                 deadline.arm(Wait::Step, patience.response);
@@ -117,10 +121,6 @@ impl Stream {
                 (Poll::Pending, _) if self.shared.home.is_cut() => Poll::Ready(Err(Broken::Reset)),
                 (Poll::Pending, _) if deadline.passed(Wait::End) => Poll::Ready(Err(Broken::Late)),
                 (Poll::Pending, _) if !deadline.passed(Wait::Step) => Poll::Pending,
-                // It waits to be invited, and nobody says a word.
-                (Poll::Pending, Sent::Waiting) if client.interim.is_expecting() => {
-                    Poll::Ready(Err(Broken::Upload(body::Broken::Silent)))
-                }
                 // It is the client's turn, whose time is its listener's to say.
                 (Poll::Pending, Sent::Waiting) => {
                     deadline.arm(Wait::Step, patience.response);
@@ -191,6 +191,13 @@ impl Stream {
     }
 }
 
+/// 100 (RFC 9110, 15.2.1).
+fn invitation() -> Head {
+    let mut head = Head { status: 100, ..Head::default() };
+    head.reason = head.append(b"Continue");
+    head
+}
+
 impl Pull for Stream {
     fn poll_pull(
         &mut self,
@@ -201,6 +208,10 @@ impl Pull for Stream {
         loop {
             let broken = match Pin::new(&mut *incoming).poll_frame(cx) {
                 Poll::Pending => return Poll::Pending,
+                // A reset without a reason, or a goodbye, looks like the end to the library.
+                Poll::Ready(None) if !incoming.is_end_stream() => {
+                    (body::Broken::Cut, Outcome::Aborted)
+                }
                 Poll::Ready(None) => {
                     self.incoming = None;
                     return Poll::Ready(Ok(Piece::End));
@@ -270,6 +281,6 @@ impl Drop for Stream {
         }
         // The library would wait for what is left of the request.
         self.feed.cut();
-        self.shared.leave();
+        self.shared.leave(&self.feed);
     }
 }

@@ -9,14 +9,14 @@ use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::feed::Fed;
+use super::feed::{Fed, Feed};
 use super::stack::Stack;
 use crate::net::descriptors::Descriptor;
 use crate::net::stream::{Secured, Stream};
@@ -39,10 +39,31 @@ pub struct Shared {
     open: Cell<usize>,
     /// What drives it, which knows how many the endpoint allows.
     connection: Weak<RefCell<Connection<TokioIo<Io>, Fed, Spawner>>>,
+    /// What of requests that are over the library has not let go of: since this look, and since the one before.
+    left: RefCell<[Vec<Feed>; 2]>,
+    /// What its socket hears, and is told.
+    fate: Rc<Fate>,
     /// How it is counted.
     counted: Rc<Cell<Counted>>,
     /// It takes no further requests.
     retired: Cell<bool>,
+}
+
+/// Between a connection and its socket, which the library has.
+#[derive(Default)]
+struct Fate {
+    /// The endpoint has said something: its settings, before all else.
+    heard: Cell<bool>,
+    /// It is to end at once.
+    doomed: Cell<bool>,
+    /// Whoever reads it.
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Fate {
+    fn allows(&self) -> io::Result<()> {
+        if self.doomed.get() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
 }
 
 /// What a connection is counted as.
@@ -69,7 +90,9 @@ impl Shared {
         let secured = io.secured().cloned();
         let counted = Rc::new(Cell::new(Counted::Active));
         let (kept, noted) = (Rc::clone(&home), Rc::clone(&counted));
-        let io = Io { io, home: kept, counted: noted, _descriptor: descriptor };
+        let fate = Rc::new(Fate::default());
+        let told = Rc::clone(&fate);
+        let io = Io { io, home: kept, fate: told, counted: noted, _descriptor: descriptor };
         let handshake = Builder::new(Spawner)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -96,6 +119,8 @@ impl Shared {
             secured,
             open: Cell::new(0),
             connection: known,
+            left: RefCell::default(),
+            fate,
             counted,
             retired: Cell::new(false),
         }))
@@ -103,7 +128,9 @@ impl Shared {
 
     /// Whether it can carry one more request.
     pub fn has_room(&self) -> bool {
-        self.is_usable() && self.open.get() < self.allowed().min(STREAMS)
+        let left = self.left.borrow().iter().flatten().filter(|feed| feed.is_held()).count();
+        let open = self.open.get() + left;
+        self.is_usable() && open < self.allowed().min(STREAMS)
     }
 
     /// How many requests at once the endpoint allows, as far as it has said.
@@ -122,6 +149,31 @@ impl Shared {
     /// It takes no further requests; those under way go on.
     pub fn retire(&self) {
         self.retired.set(true);
+    }
+
+    /// Whether the endpoint has said how many requests at once it allows.
+    pub fn is_heard(&self) -> bool {
+        self.fate.heard.get()
+    }
+
+    /// From time to time: whether the endpoint takes what was given up long ago. If not, nobody else should wait there.
+    pub fn look(&self) {
+        let [new, old] = &mut *self.left.borrow_mut();
+        old.retain(Feed::is_held);
+        if !old.is_empty() {
+            self.retired.set(true);
+        }
+        old.append(new);
+    }
+
+    /// It ends at once, whatever the library would wait for.
+    pub fn doom(&self) {
+        self.closing().doom();
+    }
+
+    /// What is left of it when it is let go of.
+    pub fn closing(&self) -> Closing {
+        Closing { fate: Rc::clone(&self.fate), counted: Rc::clone(&self.counted) }
     }
 
     /// Whether nothing is under way.
@@ -149,12 +201,36 @@ impl Shared {
         self.idle_since.set(Duration::MAX);
     }
 
-    /// A request has ended.
-    pub fn leave(&self) {
+    /// A request has ended, of whose body the library may have something left.
+    pub fn leave(&self, feed: &Feed) {
         self.open.set(self.open.get() - 1);
+        if feed.is_held() {
+            self.left.borrow_mut()[0].push(feed.clone());
+        }
         if self.open.get() == 0 && self.counted.get() == Counted::Active {
             self.counted.set(Counted::Idle);
             self.home.slept();
+        }
+    }
+}
+
+/// A connection of which only the socket is left, with what the library still has to say.
+pub struct Closing {
+    fate: Rc<Fate>,
+    counted: Rc<Cell<Counted>>,
+}
+
+impl Closing {
+    /// Whether that is over.
+    pub fn is_closed(&self) -> bool {
+        self.counted.get() == Counted::Closed
+    }
+
+    /// It ends at once, whatever the library would wait for.
+    pub fn doom(&self) {
+        self.fate.doomed.set(true);
+        if let Some(reader) = self.fate.reader.take() {
+            reader.wake();
         }
     }
 }
@@ -163,6 +239,7 @@ impl Shared {
 struct Io {
     io: Stream,
     home: Rc<Stack>,
+    fate: Rc<Fate>,
     counted: Rc<Cell<Counted>>,
     _descriptor: Descriptor,
 }
@@ -179,7 +256,18 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.io.poll_read(cx, room)
+        self.fate.allows()?;
+        let read = self.io.poll_read(cx, room);
+        if read.is_pending() {
+            let mut reader = self.fate.reader.borrow_mut();
+            if !reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+                *reader = Some(cx.waker().clone());
+            }
+        } else if !self.fate.heard.replace(true) {
+            // Those who wait for it look again when this has been understood.
+            self.home.heard();
+        }
+        read
     }
 }
 
@@ -189,6 +277,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.fate.allows()?;
         self.io.poll_write(cx, bytes)
     }
 
@@ -197,6 +286,7 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.fate.allows()?;
         self.io.poll_write_vectored(cx, slices)
     }
 
@@ -205,10 +295,12 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fate.allows()?;
         self.io.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fate.allows()?;
         self.io.poll_shutdown(cx)
     }
 }

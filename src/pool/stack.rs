@@ -11,7 +11,7 @@ use tokio::sync::futures::Notified;
 
 use super::connections::Config;
 use super::http1::Connection;
-use super::shared::Shared;
+use super::shared::{Closing, Shared};
 use crate::endpoint::{Endpoint, Outcome};
 use crate::net::deadline::jitter;
 use crate::telemetry::http::{PoolMetrics, PoolShard};
@@ -27,6 +27,8 @@ pub struct Stack {
     config: Cell<Config>,
     /// Those that are shared, the newest last.
     shared: RefCell<Vec<Rc<Shared>>>,
+    /// Those that are let go of, and since when.
+    closing: RefCell<Vec<(Closing, Duration)>>,
     /// Whether it speaks HTTP/2, as far as is known.
     http2: Cell<Option<bool>>,
     /// A connection is being dialled that others may share.
@@ -49,6 +51,7 @@ impl Stack {
             metrics: Arc::clone(metrics),
             config: Cell::default(),
             shared: RefCell::default(),
+            closing: RefCell::default(),
             http2: Cell::new(None),
             dialling: Cell::new(false),
             dialled: Notify::new(),
@@ -69,16 +72,24 @@ impl Stack {
     /// A shared connection that has room for one more request.
     pub fn share(&self, tls: Option<&Client>, now: Duration) -> Option<Rc<Shared>> {
         let max_age = self.config.get().max_age;
-        let mut all = self.shared.borrow_mut();
+        let all = self.shared.borrow();
         for one in all.iter() {
             let young = max_age.is_zero() || now.saturating_sub(one.born) < max_age.get();
             if !young || !one.is_over(tls.map(Client::mark)) {
                 one.retire();
             }
         }
-        // What is under way holds on to its own.
-        all.retain(|one| one.is_usable());
-        all.iter().rev().find(|one| one.has_room()).map(Rc::clone)
+        all.iter().rev().find(|one| one.is_heard() && one.has_room()).map(Rc::clone)
+    }
+
+    /// Whether there is a new one whose endpoint has not said yet how many requests it takes.
+    pub fn awaits(&self) -> bool {
+        self.shared.borrow().iter().any(|one| one.is_usable() && !one.is_heard())
+    }
+
+    /// It has, of one of them.
+    pub fn heard(&self) {
+        self.dialled.notify_waiters();
     }
 
     /// One more to be shared.
@@ -96,8 +107,11 @@ impl Stack {
         self.http2.set(Some(http2));
     }
 
-    /// The right to dial a connection that others may share; `None`: somebody has it.
+    /// The right to dial a connection that others may share; `None`: somebody has it, or has just had it.
     pub fn dial(&self) -> Option<Dialling<'_>> {
+        if self.awaits() {
+            return None;
+        }
         (!self.dialling.replace(true)).then(|| Dialling(self))
     }
 
@@ -209,19 +223,10 @@ impl Stack {
     pub fn sweep(&self, now: Duration) {
         // Taken out first: a connection that is dropped calls back.
         let mut all = mem::take(&mut *self.idle.borrow_mut());
+        self.sweep_shared(now);
         if self.endpoint.leaving.has_begun() {
-            self.shared.borrow_mut().clear();
             return;
         }
-        self.shared.borrow_mut().retain(|one| {
-            one.idle_since.set(if one.is_idle() {
-                one.idle_since.get().min(now)
-            } else {
-                Duration::MAX
-            });
-            let patience = jitter(self.config.get().idle_timeout.get(), one.seed);
-            one.is_usable() && now.saturating_sub(one.idle_since.get()) < patience
-        });
         all.retain_mut(|connection| {
             // Marked by the first sweep that sees it, so that an exchange need not read the clock.
             connection.idle_since = connection.idle_since.min(now);
@@ -229,6 +234,37 @@ impl Stack {
             connection.is_fresh(false) && now - connection.idle_since < patience
         });
         *self.idle.borrow_mut() = all;
+    }
+
+    /// Lets go of those that are of no use any more. What the library then still waits for has a time, too.
+    fn sweep_shared(&self, now: Duration) {
+        let leaves = self.endpoint.leaving.has_begun();
+        let (idle_timeout, mut closing) =
+            (self.config.get().idle_timeout, self.closing.borrow_mut());
+        closing.retain(|(one, since)| {
+            if self.cut.get() || now.saturating_sub(*since) > CLOSES {
+                one.doom();
+            }
+            !one.is_closed()
+        });
+        self.shared.borrow_mut().retain(|one| {
+            one.look();
+            let quiet = if one.is_idle() { one.idle_since.get().min(now) } else { Duration::MAX };
+            one.idle_since.set(quiet);
+            let patience = jitter(idle_timeout.get(), one.seed);
+            let late = now.saturating_sub(quiet) >= patience;
+            if self.cut.get() {
+                one.doom();
+            }
+            let keeps = !one.is_idle() || one.is_usable() && !late && !leaves;
+            if leaves {
+                one.retire();
+            }
+            if !keeps {
+                closing.push((one.closing(), now));
+            }
+            keeps
+        });
     }
 
     fn shard(&self) -> &PoolShard {
@@ -245,3 +281,6 @@ impl Drop for Dialling<'_> {
         self.0.dialled.notify_waiters();
     }
 }
+
+/// A connection that nobody holds any more says goodbye within this time.
+const CLOSES: Duration = Duration::from_secs(5);

@@ -30,8 +30,12 @@ pub async fn forward(
     client: &Downstream<'_>,
 ) -> Result<Reply, Error> {
     let timeouts = [policy.timeouts.response, policy.timeouts.total, policy.timeouts.exchange];
-    let allowed = if grpc::is_call(&x.head) { grpc::timeout(&x.head) } else { None };
-    let patience = Patience::new(client.deadline, timeouts).within(allowed);
+    let mut patience = Patience::new(client.deadline, timeouts);
+    let mut allowed = None;
+    if grpc::is_call(&x.head) {
+        allowed = grpc::timeout(&x.head);
+        patience = patience.of_call(policy.timeouts.stream_idle, allowed);
+    }
     let idempotent = x.head.method.is_idempotent();
     let upload = Upload::new(mem::take(&mut x.body), idempotent, policy.max_body);
     let mut upload = upload.withholding(policy.withheld.request.clone());

@@ -13,6 +13,7 @@ use crate::message::reply::Reply;
 use crate::pool::broken::Broken;
 use crate::pool::connections::Reuse;
 use crate::pool::downstream::{Downstream, Patience};
+use crate::pool::wire::Wire;
 use crate::pool::{self, Pool, Refusal};
 use crate::tls::client::Inside;
 
@@ -112,6 +113,11 @@ pub async fn send(
     {
         Ok(wire) => {
             tries.reused = wire.is_reused();
+            if let Wire::Http2(_) = wire
+                && let Some(silence) = patience.silence
+            {
+                upload.be_patient(silence);
+            }
             if !tries.reused {
                 sent = local.now();
                 let times = &local.shared.buckets;

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::error::Error;
 use super::finish::Tracked;
 use super::{Local, again, max_forwards, tunnel};
-use crate::message::grpc;
 use crate::message::head::Method;
 use crate::message::reply::Reply;
 use crate::pool::downstream::Downstream;
@@ -42,9 +41,6 @@ async fn reply(
     policy.forwarded.settle(&mut x.head, x.client);
     for step in &policy.steps {
         step.on_request(x, &|| local.random())?;
-    }
-    if grpc::is_call(&x.head) {
-        x.body.be_patient(policy.timeouts.stream_idle);
     }
     if x.body.length().is_some_and(|length| length > policy.max_body) {
         return Err(Error::BodyTooLarge);
