@@ -15,6 +15,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::h1::framing::content_length;
 use crate::h1::{Fault, Limits};
 use crate::message::head::{Field, Head, Known, Span};
+use crate::message::header_name::is_token;
 
 /// What the fields of a message say of its body.
 #[derive(Default)]
@@ -31,8 +32,8 @@ fn index(fields: &HeaderMap, limits: &Limits, into: &mut Head) -> Result<Facts, 
         if name.len() + value.len() > limits.field {
             return Err(Fault::HeadTooLarge);
         }
-        if value != value.trim_ascii() {
-            // RFC 9113, 8.2.1.
+        // RFC 9113, 8.2.1; and the library takes names that are no tokens.
+        if value != value.trim_ascii() || !is_token(name) {
             return Err(Fault::Malformed);
         }
         let known = Known::from_name(name.as_bytes());

@@ -1,7 +1,7 @@
 //! A request: of what a client's stream has brought, a head; and of a head, what goes to an endpoint.
 
 use http::request::Parts;
-use http::uri::{PathAndQuery, Scheme, Uri};
+use http::uri::{InvalidUri, PathAndQuery, Scheme, Uri};
 use http::{Method as Token, Request};
 
 use super::{Facts, fields, index};
@@ -9,6 +9,7 @@ use crate::h1::framing::Framing;
 use crate::h1::request::drop_underscores;
 use crate::h1::{Fault, Limits};
 use crate::message::head::{Head, Known, Method, Span, Version};
+use crate::message::header_name::is_token;
 use crate::message::target::{settle_authority, settle_target};
 
 /// Reads a request; `ended`: it has no body, whatever its fields say. How its body is delimited towards HTTP/1.
@@ -25,6 +26,9 @@ pub fn read(
     into.version = Version::Http2;
     let method = parts.method.as_str().as_bytes();
     let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str).as_bytes();
+    if !is_token(parts.method.as_str()) {
+        return Err(Fault::Malformed);
+    }
     if method.len() + target.len() + " HTTP/1.1 ".len() > limits.line {
         return Err(Fault::LineTooLong);
     }
@@ -87,8 +91,7 @@ pub fn write<B>(
     *request.method_mut() = Token::from_bytes(head.method_text().as_bytes()).map_err(malformed)?;
     let authority = head.text(head.authority);
     let authority = if authority.is_empty() { endpoint } else { authority };
-    let target = [head.slice(head.path), head.slice(head.query)].concat();
-    let target = PathAndQuery::from_maybe_shared(target).map_err(|_| Fault::Malformed)?;
+    let target = target(head).map_err(|_| Fault::Malformed)?;
     let scheme = if secured { Scheme::HTTPS } else { Scheme::HTTP };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target).build();
     *request.uri_mut() = uri.map_err(|_| Fault::Malformed)?;
@@ -111,6 +114,27 @@ pub fn write<B>(
     );
     Ok(request)
 }
+
+/// Path and query. The library cannot say all that clients say in HTTP/1: the rest is escaped, as it should have been
+/// (RFC 3986, 2.1).
+fn target(head: &Head) -> Result<PathAndQuery, InvalidUri> {
+    let target = [head.slice(head.path), head.slice(head.query)].concat();
+    let said = PathAndQuery::try_from(&target[..]);
+    if said.is_ok() || !target.iter().any(|byte| UNSAID.contains(byte)) {
+        return said;
+    }
+    let mut escaped = String::with_capacity(target.len() + 8);
+    for byte in target {
+        if UNSAID.contains(&byte) {
+            escaped.push_str(&format!("%{byte:02X}"));
+        } else {
+            escaped.push(char::from(byte));
+        }
+    }
+    PathAndQuery::try_from(escaped)
+}
+
+const UNSAID: &[u8] = b"<>\"`{}|^";
 
 #[cfg(test)]
 mod tests {
@@ -190,6 +214,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_token_is_none() {
+        let quoted = read_all("http://a/", &[("x\"b", "c")], true);
+        assert_eq!(quoted.err(), Some(Fault::Malformed));
+    }
+
+    #[test]
     fn limits_hold() {
         let long = "x".repeat(20_000);
         assert_eq!(read_all("http://a/", &[("x", &long)], true).err(), Some(Fault::HeadTooLarge));
@@ -208,6 +238,27 @@ mod tests {
         );
         let target = format!("http://a/{}", "x".repeat(8200));
         assert_eq!(read_all(&target, &[], true).err(), Some(Fault::LineTooLong));
+    }
+
+    #[test]
+    fn what_the_library_cannot_say_is_escaped() {
+        let (framing, mut head) = read_all("http://a/x", &[], true).unwrap();
+        for (path, said) in
+            [("/a<b>`c", "/a%3Cb%3E%60c"), ("/{a}|^", "/{a}|^"), ("/a%3Cb", "/a%3Cb")]
+        {
+            head.path = head.append(path.as_bytes());
+            let written = write(&head, framing, false, "", ()).unwrap();
+            assert_eq!(
+                written
+                    .uri()
+                    .path()
+                    .replace("%7B", "{")
+                    .replace("%7D", "}")
+                    .replace("%7C", "|")
+                    .replace("%5E", "^"),
+                said
+            );
+        }
     }
 
     #[test]

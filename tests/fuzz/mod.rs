@@ -8,6 +8,8 @@ mod answered;
 mod authorities;
 mod chunks;
 mod forwarded;
+mod frames;
+mod hellos;
 mod mutate;
 mod passed;
 mod paths;
@@ -15,6 +17,7 @@ mod plain;
 mod proxy_headers;
 mod requests;
 mod responses;
+mod streams;
 mod wire;
 
 use std::env;
