@@ -633,3 +633,74 @@ fn what_looks_like_a_call_is_none_in_http1() {
     let connect = Request::connect("a.example:443").header(kind.0, kind.1);
     assert_eq!(client.ask(connect).whole().status, 501);
 }
+
+/// A client that reads one answer may pause another, but not for ever.
+#[test]
+fn a_paused_answer_is_given_up_in_the_end() {
+    let upstream = Upstream::replying(&"x".repeat(100_000));
+    let weir = Weir::start(one_pool(&[&upstream]) + "[listeners.web.timeouts]\nwrite = \"3s\"\n");
+    let mut frames = without_window(&weir);
+    frames.get(1, "/").get(3, "/");
+    let mut step = 0;
+    let paused = loop {
+        weir.advance(2);
+        frames.frame(WINDOW_UPDATE, 0, 1, &100_u32.to_be_bytes());
+        let came = loop {
+            let came = frames.next().unwrap();
+            if matches!(came.kind, DATA | RST_STREAM) {
+                break came;
+            }
+        };
+        if came.kind == RST_STREAM {
+            break came.stream;
+        }
+        step += 1;
+        assert!(step < 100, "for ever");
+    };
+    assert!(paused == 3 && step > 10, "{paused} after {step} steps");
+}
+
+/// While the client takes nothing of its answer, what is left of its request goes up: it may wait for that.
+#[test]
+fn a_request_goes_on_while_its_answer_waits() {
+    const SIZE: usize = 1024 * 1024;
+    const ANSWER: usize = 100_000;
+    let upstream = Upstream::scripted(|mut peer| {
+        while !peer.take_unread().ends_with(b"begin") {
+            if peer.read().is_none() {
+                return;
+            }
+        }
+        // So much the kernel takes without asking.
+        peer.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {ANSWER}\r\n\r\n"));
+        peer.send(vec![b'x'; ANSWER]);
+        while peer.read().is_some() {}
+    });
+    let weir = one_worker(&upstream);
+    let mut frames = without_window(&weir);
+    let mut fields = request("POST", "/");
+    let length = (SIZE + 5).to_string();
+    fields.push(("content-length", &length));
+    frames.frame(HEADERS, 4, 1, &head(&fields)).frame(DATA, 0, 1, b"begin");
+    frames.until(HEADERS).unwrap();
+    // What holds before weir knows that its settings were heard (RFC 9113, 6.5.3).
+    let (mut sent, mut window) = (0, 65_535 - 5);
+    while sent < SIZE {
+        if window < 8192 {
+            let opened = frames.until(WINDOW_UPDATE).unwrap();
+            if opened.stream == 1 {
+                window += opened.reason() as usize;
+            }
+            continue;
+        }
+        sent += 8192;
+        window -= 8192;
+        frames.frame(DATA, u8::from(sent == SIZE), 1, &[b'y'; 8192]);
+    }
+    frames.frame(WINDOW_UPDATE, 0, 1, &(2 * SIZE as u32).to_be_bytes());
+    frames.frame(WINDOW_UPDATE, 0, 0, &(2 * SIZE as u32).to_be_bytes());
+    let mut taken = 0;
+    while taken < ANSWER {
+        taken += frames.until(DATA).unwrap().payload.len();
+    }
+}

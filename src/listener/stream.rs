@@ -42,8 +42,9 @@ pub struct H2Stream {
     terms: Arc<Settings>,
     /// The answer, while it is sent.
     answering: RefCell<Option<Answering>>,
-    /// The client has to take something first; what its connection had carried by then.
-    blocked: Cell<Option<u64>>,
+    /// The client has to take something first; what its connection had carried by then, and for how many times it has
+    /// been waited for.
+    blocked: Cell<Option<(u64, u8)>>,
     /// When its task went to sleep.
     slept: Cell<Option<Duration>>,
     /// How long it has slept.
@@ -93,7 +94,7 @@ impl H2Stream {
     /// Whether the client takes nothing of its answer, or the answer takes too long. What is left of the request goes
     /// on its way meanwhile.
     fn is_late(&self, cx: &mut Context<'_>) -> bool {
-        let Some(carried) = self.blocked.get() else { return false };
+        let Some((carried, times)) = self.blocked.get() else { return false };
         let mut answering = self.answering.borrow_mut();
         let Some(answering) = answering.as_mut() else { return false };
         let gone = answering.poll_upload(cx).is_err();
@@ -103,9 +104,9 @@ impl H2Stream {
             answering.fail(Error::ClientGone);
         } else if self.deadline.passed(Wait::Step) {
             let now = self.connection.io.carried();
-            if now != carried {
+            if now != carried && times < TIMES {
                 // Its connection takes something, if not of this one.
-                self.clients_turn();
+                self.clients_turn(times + 1);
                 return false;
             }
             answering.fail(Error::WriteTimeout);
@@ -115,9 +116,9 @@ impl H2Stream {
         true
     }
 
-    /// It is the client's turn to take something.
-    fn clients_turn(&self) {
-        self.blocked.set(Some(self.connection.io.carried()));
+    /// It is the client's turn to take something, for the how manieth time.
+    fn clients_turn(&self, times: u8) {
+        self.blocked.set(Some((self.connection.io.carried(), times)));
         self.deadline.arm(Wait::Step, self.terms.timeouts.write.get());
     }
 
@@ -233,7 +234,7 @@ impl hyper::body::Body for Answer {
         match answering.poll(&stream.deadline, scratch, cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(Some(Ok(data)))) => {
-                stream.clients_turn();
+                stream.clients_turn(0);
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Poll::Ready(Ok(Some(Err(section)))) => {
@@ -285,6 +286,10 @@ impl Interim for Unheard {
         false
     }
 }
+
+/// For so many times that a client may take nothing it may take nothing of one answer, while it takes of others: one that
+/// is paused is no reason to break it off, but its endpoint does not wait for ever.
+const TIMES: u8 = 10;
 
 /// The body of a request, as an endpoint's connection pulls it.
 struct RequestBody {
