@@ -143,7 +143,9 @@ mod tests {
     fn parts(target: &str, fields: &[(&str, &str)]) -> Parts {
         let mut request = Request::get(target);
         for (name, value) in fields {
-            request = request.header(*name, *value);
+            // As the library makes it.
+            let name = http::HeaderName::from_lowercase(name.as_bytes()).unwrap();
+            request = request.header(name, *value);
         }
         request.body(()).unwrap().into_parts().0
     }
