@@ -23,6 +23,7 @@ mod http1;
 mod http2;
 mod http2_endpoints;
 mod http2_hostile;
+mod http2_times;
 mod interim;
 mod language;
 mod limits;
