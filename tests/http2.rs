@@ -1,6 +1,6 @@
 //! HTTP/2 towards clients: what reaches an endpoint, what comes back, and how a connection ends.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use http::{HeaderMap, HeaderValue, Request};
 
@@ -11,6 +11,21 @@ use crate::harness::{Upstream, Weir, echo, one_pool, one_worker, until, untold};
 /// A weir of one worker whose endpoint is not told of its clients.
 fn plain(upstream: &Upstream) -> Weir {
     Weir::start(untold(one_pool(&[upstream])) + "[runtime]\nworkers = 1\n")
+}
+
+/// Answers with the path; `/slow` only when it is released.
+fn holding() -> (Sender<()>, Upstream) {
+    let (release, held) = channel::<()>();
+    let held = parking_lot::Mutex::new(held);
+    let upstream = Upstream::scripted(move |mut peer| {
+        while let Some(request) = peer.request() {
+            if request.contains("/slow") {
+                held.lock().recv().unwrap();
+            }
+            peer.reply(request.split(' ').nth(1).unwrap());
+        }
+    });
+    (release, upstream)
 }
 
 #[test]
@@ -161,16 +176,7 @@ fn an_answer_without_a_body_has_none() {
 
 #[test]
 fn streams_do_not_wait_for_one_another() {
-    let (release, held) = channel::<()>();
-    let held = parking_lot::Mutex::new(held);
-    let upstream = Upstream::scripted(move |mut peer| {
-        while let Some(request) = peer.request() {
-            if request.contains("/slow") {
-                held.lock().recv().unwrap();
-            }
-            peer.reply(request.split(' ').nth(1).unwrap());
-        }
-    });
+    let (release, upstream) = holding();
     let weir = one_worker(&upstream);
     let mut client = Http2::connect(weir.address());
     let slow = client.ask(get("/slow"));
@@ -313,16 +319,7 @@ fn a_request_and_its_answer_may_both_be_longer_than_all_windows() {
 
 #[test]
 fn a_reload_does_not_touch_streams() {
-    let (release, held) = channel::<()>();
-    let held = parking_lot::Mutex::new(held);
-    let upstream = Upstream::scripted(move |mut peer| {
-        while let Some(request) = peer.request() {
-            if request.contains("/slow") {
-                held.lock().recv().unwrap();
-            }
-            peer.reply(request.split(' ').nth(1).unwrap());
-        }
-    });
+    let (release, upstream) = holding();
     let text = one_pool(&[&upstream]) + "[runtime]\nworkers = 1\n";
     let weir = Weir::start(&text);
     let mut client = Http2::connect(weir.address());

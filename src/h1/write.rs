@@ -5,7 +5,7 @@
 //! what weir has understood, and nothing else.
 
 use super::framing::Framing;
-use crate::message::head::{Head, Known, Method, Span, Version};
+use crate::message::head::{Head, Known, Method, Span};
 
 /// Writes a request head. `endpoint` becomes the Host of a request that names none (HTTP/1.0).
 pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>) {
@@ -36,11 +36,9 @@ pub fn request(head: &Head, framing: Framing, endpoint: &str, out: &mut Vec<u8>)
         Framing::None => {}
     }
     // A gateway says which version it was asked in (RFC 9110, 7.6.3).
-    out.extend_from_slice(match head.version {
-        Version::Http11 => b"via: 1.1 weir\r\n\r\n",
-        Version::Http10 => b"via: 1.0 weir\r\n\r\n",
-        Version::Http2 => b"via: 2 weir\r\n\r\n",
-    });
+    out.extend_from_slice(b"via: ");
+    out.extend_from_slice(head.version.as_str().as_bytes());
+    out.extend_from_slice(b" weir\r\n\r\n");
 }
 
 /// Writes the head of a request of weir's own: a GET. `last`: the connection is to close after it.

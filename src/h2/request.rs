@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 use http::uri::{InvalidUri, PathAndQuery, Scheme, Uri};
-use http::{Method as Token, Request};
+use http::{HeaderValue, Method as Token, Request, header};
 
 use super::{Facts, fields, index};
 use crate::h1::framing::Framing;
@@ -98,20 +98,14 @@ pub fn write<B>(
     fields(head, false, request.headers_mut())?;
     let headers = request.headers_mut();
     if head.takes_trailers {
-        headers.insert(http::header::TE, http::HeaderValue::from_static("trailers"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     if let Framing::Length(length) = framing {
-        headers.insert(http::header::CONTENT_LENGTH, length.into());
+        headers.insert(header::CONTENT_LENGTH, length.into());
     }
     // A gateway says which version it was asked in (RFC 9110, 7.6.3).
-    headers.append(
-        http::header::VIA,
-        http::HeaderValue::from_static(match head.version {
-            Version::Http10 => "1.0 weir",
-            Version::Http11 => "1.1 weir",
-            Version::Http2 => "2 weir",
-        }),
-    );
+    let via = HeaderValue::try_from(format!("{} weir", head.version.as_str()));
+    headers.append(header::VIA, via.map_err(|_| Fault::Malformed)?);
     Ok(request)
 }
 

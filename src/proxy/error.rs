@@ -129,7 +129,7 @@ table! {
     Reset 502 "reset" Upstream "the endpoint closed the connection without an answer.";
     Aborted 502 "aborted" Upstream "the endpoint broke off within the head of its answer.";
     Protocol 502 "protocol" Upstream
-        "the endpoint's answer is not valid HTTP/1, or could be understood in two ways.";
+        "the endpoint's answer is not valid HTTP, or could be understood in two ways.";
     ResponseTimeout 504 "response_timeout" Upstream "the endpoint did not answer in time."
         "The limit is `timeouts.response` of the route or of its policies.";
     TotalTimeout 504 "total_timeout" Upstream "there was no answer in the time for all attempts."
